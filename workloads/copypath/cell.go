@@ -1,0 +1,210 @@
+package copypath
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"splicelab/workloads/wire"
+)
+
+// ErrIntegrity: what arrived isn't what was sent.
+var ErrIntegrity = errors.New("integrity")
+
+// tailBytes is how much of the end of a measured transfer is compared.
+const tailBytes = 4096
+
+// Cell is one method of a family at one chunk size, connected: one connection,
+// warmed by a whole transfer, then measured by every schedule and sink.
+type Cell struct {
+	family Family
+	method Method
+	chunk  int64
+	src    *Source
+
+	tx, rx int    // where the sender writes, where the receiver reads
+	pipe   [2]int // splice's pipe: read end, write end
+	buf    []byte // the sender's user memory, for read-send
+	in     []byte // the receiver's
+	fds    []int  // to be closed
+}
+
+// Open connects a cell. The caller closes it.
+func Open(f Family, m Method, chunk int64, src *Source) (*Cell, error) {
+	c := &Cell{family: f, method: m, chunk: chunk, src: src, pipe: [2]int{-1, -1}}
+	if err := c.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s, chunk %d: %w", f.Path(m), chunk, err), c.Close())
+	}
+	return c, nil
+}
+
+func (c *Cell) open() error {
+	var err error
+	if c.buf, err = anonymous(c.chunk); err != nil {
+		return err
+	}
+	if c.in, err = anonymous(c.chunk); err != nil {
+		return err
+	}
+	if c.pipe, err = c.newPipe(); err != nil {
+		return err
+	}
+	return c.family.connect(c)
+}
+
+// Close ends the connection and gives the memory back.
+func (c *Cell) Close() error {
+	var errs []error
+	for _, fd := range c.fds {
+		errs = append(errs, unix.Close(fd))
+	}
+	c.fds = nil
+	for _, b := range [][]byte{c.buf, c.in} {
+		if b != nil {
+			errs = append(errs, unix.Munmap(b))
+		}
+	}
+	c.buf, c.in = nil, nil
+	return errors.Join(errs...)
+}
+
+// newPipe returns a pipe of max(64 KiB, 2 × chunk).
+func (c *Cell) newPipe() ([2]int, error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return p, fmt.Errorf("pipe: %w", err)
+	}
+	c.fds = append(c.fds, p[0], p[1])
+	size := max(64<<10, 2*c.chunk)
+	if _, err := unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, int(size)); err != nil {
+		return p, fmt.Errorf("set the pipe's size to %d bytes: %w", size, err)
+	}
+	return p, nil
+}
+
+// span returns where the chunk at position pos of a transfer lies in the
+// source, which a long transfer goes through more than once.
+func (c *Cell) span(pos int64) int64 { return pos % (SourceBytes / c.chunk * c.chunk) }
+
+// keep returns how many bytes of the chunk at pos the receiver needs: none of
+// a chunk that is thrown away, but the transfer's last ones are compared.
+func (c *Cell) keep(sink string, pos, n int64) int64 {
+	switch {
+	case sink != wire.SinkDiscard:
+		return c.chunk
+	case pos+c.chunk < n:
+		return 0
+	default:
+		return min(c.chunk, tailBytes)
+	}
+}
+
+// Tune prepares the connection for a schedule.
+func (c *Cell) Tune(schedule string) error {
+	if c.family.tune == nil {
+		return nil
+	}
+	return c.family.tune(c, schedule)
+}
+
+// Chunk is the length of one call, in bytes.
+func (c *Cell) Chunk() int64 { return c.chunk }
+
+// ReceiverFD is what a second process needs to receive in this one's place.
+func (c *Cell) ReceiverFD() int { return c.rx }
+
+// Warm moves a whole transfer in lock-step, receives it by reading and
+// compares every byte. It is not timed.
+func (c *Cell) Warm() error {
+	for pos := int64(0); pos < TransferBytes(c.chunk); pos += c.chunk {
+		off := c.span(pos)
+		if st := c.method.send(c, off, c.chunk); st != ok {
+			return st.Err()
+		}
+		if st := c.family.receive(c, c.chunk, c.chunk); st != ok {
+			return st.Err()
+		}
+		if err := c.src.compare(c.in, off); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sides is what each side of a lock-step transfer cost, in instructions by the
+// time-stamp counter: softirqs and all else that ran meanwhile included.
+type Sides struct{ Sender, Receiver int64 }
+
+// Lockstep moves n bytes chunk by chunk: one thread sends a chunk, then
+// receives it. It is the timed region of the headline.
+func (c *Cell) Lockstep(n int64, sink string) (Sides, Status) {
+	var s Sides
+	for pos := int64(0); pos < n; pos += c.chunk {
+		t0 := tsc()
+		if st := c.method.send(c, c.span(pos), c.chunk); st != ok {
+			return s, st
+		}
+		t1 := tsc()
+		if st := c.family.receive(c, c.chunk, c.keep(sink, pos, n)); st != ok {
+			return s, st
+		}
+		t2 := tsc()
+		s.Sender += t1 - t0
+		s.Receiver += t2 - t1
+	}
+	return s, ok
+}
+
+// Send is the sender's half of a stream transfer.
+func (c *Cell) Send(n int64) Status {
+	for pos := int64(0); pos < n; pos += c.chunk {
+		if st := c.method.send(c, c.span(pos), c.chunk); st != ok {
+			return st
+		}
+	}
+	return ok
+}
+
+// CheckTail compares the last bytes of a transfer of n bytes, wherever they
+// were received, with the source.
+func (c *Cell) CheckTail(n int64, tail []byte) error {
+	end := c.span(n-c.chunk) + c.chunk
+	return c.src.compare(tail, end-int64(len(tail)))
+}
+
+// Tail returns the last received bytes: 4 KiB, or a chunk where that is less.
+func (c *Cell) Tail() []byte {
+	return c.in[c.chunk-min(c.chunk, tailBytes):]
+}
+
+// Receiver is the receiving half of a stream transfer, in a process of its
+// own. It knows nothing of the source.
+type Receiver struct{ cell Cell }
+
+// NewReceiver returns a receiver for cells of a family, on a connection that
+// was opened elsewhere.
+func NewReceiver(f Family, fd int, chunk int64) (*Receiver, error) {
+	in, err := anonymous(chunk)
+	if err != nil {
+		return nil, fmt.Errorf("map the receiver's buffer: %w", err)
+	}
+	return &Receiver{Cell{family: f, chunk: chunk, rx: fd, in: in, fds: []int{fd}}}, nil
+}
+
+// Receive takes n bytes, chunk by chunk. It is timed.
+func (r *Receiver) Receive(n int64, sink string) Status {
+	c := &r.cell
+	for pos := int64(0); pos < n; pos += c.chunk {
+		if st := c.family.receive(c, c.chunk, c.keep(sink, pos, n)); st != ok {
+			return st
+		}
+	}
+	return ok
+}
+
+// Tail returns the last received bytes.
+func (r *Receiver) Tail() []byte { return r.cell.Tail() }
+
+// Close closes the connection's end and gives the buffer back.
+func (r *Receiver) Close() error { return r.cell.Close() }

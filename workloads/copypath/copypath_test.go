@@ -1,0 +1,184 @@
+package copypath
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"splicelab/workloads/wire"
+)
+
+func openSource(t testing.TB) *Source {
+	t.Helper()
+	src, err := OpenSource(filepath.Join(t.TempDir(), "source"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return src
+}
+
+// eachCell opens every method of every family at the chunk sizes that differ
+// in kind: less than a page, no multiple of one, more than a pipe holds.
+func eachCell(t *testing.T, chunks []int64, do func(t *testing.T, c *Cell)) {
+	src := openSource(t)
+	for _, f := range Families() {
+		for _, m := range f.Methods {
+			for _, chunk := range chunks {
+				t.Run(fmt.Sprintf("%s/%d", f.Path(m), chunk), func(t *testing.T) {
+					c, err := Open(f, m, chunk, src)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer func() {
+						if err := c.Close(); err != nil {
+							t.Error(err)
+						}
+					}()
+					do(t, c)
+				})
+			}
+		}
+	}
+}
+
+func TestEveryPathDeliversTheSource(t *testing.T) {
+	eachCell(t, []int64{512, 5000, 256 << 10}, func(t *testing.T, c *Cell) {
+		if err := c.Warm(); err != nil {
+			t.Fatal(err)
+		}
+		for _, sink := range c.family.Sinks {
+			if err := c.Tune(wire.ScheduleLockstep); err != nil {
+				t.Fatal(err)
+			}
+			// More than the source holds, so that it starts over.
+			n := (SourceBytes/c.chunk + 3) * c.chunk
+			clear(c.in)
+			if _, st := c.Lockstep(n, sink); st.Err() != nil {
+				t.Fatalf("sink %q: %v", sink, st.Err())
+			}
+			if err := c.CheckTail(n, c.Tail()); err != nil {
+				t.Errorf("sink %q: %v", sink, err)
+			}
+		}
+	})
+}
+
+// A timed region that allocates would measure Go's allocator.
+func TestLockstepAllocatesNothing(t *testing.T) {
+	eachCell(t, []int64{4096}, func(t *testing.T, c *Cell) {
+		for _, sink := range c.family.Sinks {
+			if n := testing.AllocsPerRun(5, func() { c.Lockstep(64*c.chunk, sink) }); n != 0 {
+				t.Errorf("sink %q: %v allocations a transfer", sink, n)
+			}
+		}
+	})
+}
+
+func TestCompareFindsAMovedByte(t *testing.T) {
+	src := openSource(t)
+	for _, tc := range []struct {
+		name  string
+		spoil func(b []byte)
+	}{
+		{"one bit", func(b []byte) { b[len(b)/2] ^= 1 }},
+		{"shifted by a page", func(b []byte) { copy(b, src.User[2*4096:]) }},
+		{"shifted by 64 KiB", func(b []byte) { copy(b, src.User[4096+65536:]) }},
+		{"shifted by the transfer's half", func(b []byte) { copy(b, src.User[4096+SourceBytes/2:]) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := append([]byte(nil), src.User[4096:8192]...)
+			if err := src.compare(got, 4096); err != nil {
+				t.Fatalf("unspoilt: %v", err)
+			}
+			tc.spoil(got)
+			if err := src.compare(got, 4096); !errors.Is(err, ErrIntegrity) {
+				t.Errorf("got %v, want %v", err, ErrIntegrity)
+			}
+		})
+	}
+}
+
+// A spoilt source in the page cache must fail the warm-up: the comparison is
+// with the copy in user memory, which the file methods never read.
+func TestWarmFailsOnASpoiltFile(t *testing.T) {
+	src := openSource(t)
+	if _, err := unix.Pwrite(src.File, []byte{src.User[SourceBytes-1] ^ 0xff}, SourceBytes-1); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Lookup("file-unix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Open(f, f.Methods[0], 64<<10, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Warm(); !errors.Is(err, ErrIntegrity) {
+		t.Errorf("got %v, want %v", err, ErrIntegrity)
+	}
+}
+
+func TestStatusNamesTheCall(t *testing.T) {
+	f, err := Lookup("file-tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range f.Methods {
+		c, err := Open(f, m, 4096, openSource(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx := c.tx
+		c.tx = -1
+		_, st := c.Lockstep(4096, wire.SinkRead)
+		c.tx = tx
+		if !errors.Is(st.Err(), unix.EBADF) {
+			t.Errorf("%s: got %v, want EBADF", m.Name, st.Err())
+		}
+		c.Close()
+	}
+}
+
+func TestTransferBytes(t *testing.T) {
+	for chunk, want := range map[int64]int64{
+		4 << 10:   16 << 20,
+		1 << 20:   64 << 20,
+		5000:      (16<<20 + 4999) / 5000 * 5000,
+		256 << 10: 16 << 20,
+	} {
+		if got := TransferBytes(chunk); got != want {
+			t.Errorf("TransferBytes(%d) = %d, want %d", chunk, got, want)
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	for _, tc := range []struct {
+		globs []string
+		name  string
+		want  bool
+	}{
+		{[]string{"*"}, "file-tcp/sendfile", true},
+		{[]string{"file-*/sendfile"}, "file-tcp/sendfile", true},
+		{[]string{"user-*"}, "user-pipe/write", false},
+		{[]string{"x", "user-pipe/*"}, "user-pipe/write", true},
+		{nil, "user-pipe/write", false},
+	} {
+		got, err := Match(tc.globs, tc.name)
+		if err != nil || got != tc.want {
+			t.Errorf("Match(%q, %q) = %v, %v, want %v", tc.globs, tc.name, got, err, tc.want)
+		}
+	}
+	if _, err := Match([]string{"["}, "x"); err == nil {
+		t.Error("a torn glob passed")
+	}
+}

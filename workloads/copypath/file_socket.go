@@ -1,0 +1,96 @@
+package copypath
+
+import "golang.org/x/sys/unix"
+
+// fileMethods are the ways from a file into a stream socket. file-tcp and
+// file-unix share them.
+func fileMethods() []Method {
+	return []Method{
+		{"sendfile", "sendfile(2) from the file to the socket", sendSendfile},
+		{"splice", "splice(2) from the file into a pipe, and from the pipe to the socket", sendSplice},
+		{"read-send", "pread(2) into user memory, then send(2)", sendReadSend},
+		{"mmap-send", "send(2) from a shared mapping of the file, mapped and touched beforehand", sendMmapSend},
+	}
+}
+
+func sendSendfile(c *Cell, off, n int64) Status {
+	for end := off + n; off < end; {
+		// The kernel advances off by what was sent.
+		if _, st := sysSendfile(c.tx, c.src.File, &off, end-off); st != ok {
+			return st
+		}
+	}
+	return ok
+}
+
+func sendSplice(c *Cell, off, n int64) Status {
+	for end := off + n; off < end; {
+		filled, st := sysSplice(c.src.File, &off, c.pipe[1], end-off, 0)
+		if st != ok {
+			return st
+		}
+		// More of this chunk follows: the socket need not push yet.
+		var flags uintptr
+		if off < end {
+			flags = unix.SPLICE_F_MORE
+		}
+		for filled > 0 {
+			sent, st := sysSplice(c.pipe[0], nil, c.tx, filled, flags)
+			if st != ok {
+				return st
+			}
+			filled -= sent
+		}
+	}
+	return ok
+}
+
+func sendReadSend(c *Cell, off, n int64) Status {
+	for end := off + n; off < end; {
+		got, st := sysPread(c.src.File, c.buf[:end-off], off)
+		if st != ok {
+			return st
+		}
+		if st := sendAll(c.tx, c.buf[:got]); st != ok {
+			return st
+		}
+		off += got
+	}
+	return ok
+}
+
+func sendMmapSend(c *Cell, off, n int64) Status {
+	return sendAll(c.tx, c.src.Mapped[off:off+n])
+}
+
+func sendAll(fd int, b []byte) Status {
+	for len(b) > 0 {
+		n, st := sysSend(fd, b, 0)
+		if st != ok {
+			return st
+		}
+		b = b[n:]
+	}
+	return ok
+}
+
+// receiveSocket reads the last keep of n bytes and throws the others away:
+// MSG_TRUNC copies nothing out (tcp_recvmsg_locked), which is the nearest a
+// loopback comes to a network card.
+func receiveSocket(c *Cell, n, keep int64) Status {
+	if st := recvAll(c.rx, c.in[:n-keep], unix.MSG_TRUNC); st != ok {
+		return st
+	}
+	return recvAll(c.rx, c.in[n-keep:n], 0)
+}
+
+func recvAll(fd int, b []byte, flags uintptr) Status {
+	for len(b) > 0 {
+		n, st := sysRecv(fd, b, flags)
+		if st != ok {
+			return st
+		}
+		b = b[n:]
+	}
+	return ok
+}

@@ -1,0 +1,89 @@
+package copypath
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"splicelab/workloads/wire"
+)
+
+// SocketBuffer is what SO_SNDBUFFORCE and SO_RCVBUFFORCE are given, in bytes:
+// at least two of the largest chunk, so that lock-step never blocks.
+const SocketBuffer = 4 << 20
+
+func fileTCP() Family {
+	return Family{
+		Name:    "file-tcp",
+		About:   "a file in the page cache (tmpfs) to a TCP socket over loopback",
+		Sinks:   socketSinks(),
+		Methods: fileMethods(),
+		connect: connectTCP,
+		tune:    tuneTCP,
+		receive: receiveSocket,
+	}
+}
+
+// connectTCP opens one connection over loopback. The buffers are set on the
+// listening socket, because the window scale is decided in the handshake.
+func connectTCP(c *Cell) error {
+	listener, err := c.socket(unix.AF_INET)
+	if err != nil {
+		return err
+	}
+	at := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	if err := unix.Bind(listener, at); err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	if err := unix.Listen(listener, 1); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	bound, err := unix.Getsockname(listener)
+	if err != nil {
+		return fmt.Errorf("getsockname: %w", err)
+	}
+	if c.tx, err = c.socket(unix.AF_INET); err != nil {
+		return err
+	}
+	if err := unix.Connect(c.tx, bound); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	if c.rx, _, err = unix.Accept4(listener, unix.SOCK_CLOEXEC); err != nil {
+		return fmt.Errorf("accept: %w", err)
+	}
+	c.fds = append(c.fds, c.rx)
+	return nil
+}
+
+// socket returns a stream socket with the lab's buffer sizes.
+func (c *Cell) socket(domain int) (int, error) {
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	c.fds = append(c.fds, fd)
+	return fd, setBuffers(fd)
+}
+
+func setBuffers(fd int) error {
+	for _, opt := range []int{unix.SO_SNDBUFFORCE, unix.SO_RCVBUFFORCE} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, SocketBuffer); err != nil {
+			return fmt.Errorf("set a socket buffer of %d bytes: %w", SocketBuffer, err)
+		}
+	}
+	return nil
+}
+
+// tuneTCP sets TCP_NODELAY: on in lock-step, where a held-back segment would
+// wait for an acknowledgement that nobody sends, and off in a stream, as
+// programs leave it (facts.md, section 7, trap 10).
+func tuneTCP(c *Cell, schedule string) error {
+	v := 0
+	if schedule == wire.ScheduleLockstep {
+		v = 1
+	}
+	if err := unix.SetsockoptInt(c.tx, unix.IPPROTO_TCP, unix.TCP_NODELAY, v); err != nil {
+		return fmt.Errorf("set TCP_NODELAY to %d: %w", v, err)
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package copypath
+
+func userPipe() Family {
+	return Family{
+		Name:  "user-pipe",
+		About: "user memory, touched and page-aligned, to a pipe, and read(2) from it",
+		Sinks: []string{""},
+		Methods: []Method{
+			{"vmsplice", "vmsplice(2) of the memory into the pipe", sendVmsplice},
+			{"write", "write(2) of the memory into the pipe", sendWrite},
+		},
+		connect: connectPipe,
+		receive: receivePipe,
+	}
+}
+
+func connectPipe(c *Cell) error {
+	c.rx, c.tx = c.pipe[0], c.pipe[1]
+	return nil
+}
+
+func sendVmsplice(c *Cell, off, n int64) Status {
+	for b := c.src.User[off : off+n]; len(b) > 0; {
+		moved, st := sysVmsplice(c.tx, b)
+		if st != ok {
+			return st
+		}
+		b = b[moved:]
+	}
+	return ok
+}
+
+func sendWrite(c *Cell, off, n int64) Status {
+	for b := c.src.User[off : off+n]; len(b) > 0; {
+		moved, st := sysWrite(c.tx, b)
+		if st != ok {
+			return st
+		}
+		b = b[moved:]
+	}
+	return ok
+}
+
+func receivePipe(c *Cell, n, _ int64) Status {
+	for b := c.in[:n]; len(b) > 0; {
+		got, st := sysRead(c.rx, b)
+		if st != ok {
+			return st
+		}
+		b = b[got:]
+	}
+	return ok
+}

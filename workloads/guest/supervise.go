@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"splicelab/workloads/wire"
+)
+
+// resultPort is the serial port that carries the result stream.
+const resultPort = "/dev/ttyS1"
+
+// settle is how long the guest idles before the first cell, so that the clock
+// source has been chosen and the boot's own work is over (facts.md, section 7,
+// trap 7). Idle guest time costs the host next to nothing.
+const settle = 3 * time.Second
+
+// supervise is PID 1: whatever happens, it says so and ends the VM.
+func supervise() {
+	if err := bootRun(); err != nil {
+		fmt.Println("splicelab: agent error:", err)
+	}
+	fmt.Println("splicelab: end")
+	unix.Sync()
+	// microvm without ACPI has no power button: a reset under -no-reboot ends
+	// QEMU (facts.md, section 8).
+	err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
+	fmt.Println("splicelab: reboot:", err)
+	select {}
+}
+
+func bootRun() error {
+	settings, err := setUp()
+	if err != nil {
+		return err
+	}
+	port, err := openPort(resultPort)
+	if err != nil {
+		return err
+	}
+	plan, planErr := readPlan()
+	out := wire.NewWriter(port)
+	if plan.Kind == wire.KindFault {
+		out = wire.NewWriter(&spoiler{port: port, fault: plan.Fault})
+	}
+	time.Sleep(settle)
+	hello, err := sayHello(settings)
+	if err != nil {
+		return err
+	}
+	if err := out.Write(wire.Line{Hello: &hello}); err != nil {
+		return err
+	}
+	if err := drain(port); err != nil {
+		return err
+	}
+	fmt.Println("splicelab: agent started")
+	if planErr != nil {
+		return finish(out, port, nil, &wire.Fault{Outcome: "agent error", Detail: planErr.Error()})
+	}
+	samples, fault := runWorker(plan)
+	if plan.Kind == wire.KindFault {
+		samples = faultSamples()
+	}
+	return finish(out, port, samples, fault)
+}
+
+// finish writes the stream's rest. The samples wait until here so that writing
+// one cell's results is no part of what runs before the next.
+func finish(out *wire.Writer, port *os.File, samples []wire.Sample, fault *wire.Fault) error {
+	for i := range samples {
+		if err := out.Write(wire.Line{Sample: &samples[i]}); err != nil {
+			return err
+		}
+	}
+	if fault != nil {
+		if err := out.Write(wire.Line{Fault: fault}); err != nil {
+			return err
+		}
+	}
+	if err := out.Close(); err != nil {
+		return err
+	}
+	return drain(port)
+}
+
+func readPlan() (wire.Plan, error) {
+	file, err := os.ReadFile(wire.PlanPath)
+	if err != nil {
+		return wire.Plan{}, fmt.Errorf("read the plan: %w", err)
+	}
+	return wire.DecodePlan(file)
+}
+
+// runWorker starts the worker and collects its samples, a batch a cell. A
+// worker that is silent for longer than a cell's deadline, in guest time, is a
+// hang; one that ends badly is the agent's failure.
+func runWorker(plan wire.Plan) ([]wire.Sample, *wire.Fault) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, agentFault(fmt.Errorf("pipe: %w", err))
+	}
+	defer r.Close()
+	cmd := exec.Command("/proc/self/exe", roleWorker)
+	// Go's scheduler would interrupt the timed loops by signals.
+	cmd.Env = []string{"GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"}
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
+	cmd.ExtraFiles = []*os.File{w}
+	if err := cmd.Start(); err != nil {
+		return nil, agentFault(fmt.Errorf("start the worker: %w", err))
+	}
+	w.Close()
+	samples, err := collect(r, time.Duration(plan.CellDeadline)*time.Second)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		last := "before the first cell ended"
+		if len(samples) > 0 {
+			s := samples[len(samples)-1]
+			last = fmt.Sprintf("after %s, chunk %d", s.Path, s.Chunk)
+		}
+		return samples, &wire.Fault{Outcome: "hang", Detail: fmt.Sprintf("no cell ended for %d s of guest time, %s", plan.CellDeadline, last)}
+	}
+	if err := errors.Join(err, cmd.Wait()); err != nil {
+		return samples, agentFault(fmt.Errorf("worker: %w", err))
+	}
+	return samples, nil
+}
+
+func agentFault(err error) *wire.Fault {
+	return &wire.Fault{Outcome: "agent error", Detail: strings.ReplaceAll(err.Error(), "\n", "; ")}
+}
+
+// collect reads one JSON list of samples a line until the worker closes its
+// end. Each line must come within the deadline.
+func collect(r *os.File, deadline time.Duration) ([]wire.Sample, error) {
+	var all []wire.Sample
+	in := bufio.NewReader(r)
+	for {
+		if err := r.SetReadDeadline(time.Now().Add(deadline)); err != nil {
+			return all, fmt.Errorf("set the cell's deadline: %w", err)
+		}
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			return all, nil
+		}
+		if err != nil {
+			return all, fmt.Errorf("read the worker's samples: %w", err)
+		}
+		var batch []wire.Sample
+		if err := json.Unmarshal(line, &batch); err != nil {
+			return all, fmt.Errorf("the worker's samples: %w", err)
+		}
+		all = append(all, batch...)
+	}
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"splicelab/workloads/copypath"
+	"splicelab/workloads/wire"
+)
+
+// samplesFD is the inherited pipe to PID 1.
+const samplesFD = 3
+
+// work is the worker's role: one family, whole.
+func work() error {
+	plan, err := readPlan()
+	if err != nil {
+		return err
+	}
+	out := os.NewFile(samplesFD, "samples")
+	unix.CloseOnExec(samplesFD)
+	if plan.Kind == wire.KindFault {
+		return provoke(plan.Fault)
+	}
+	f, err := copypath.Lookup(plan.Family)
+	if err != nil {
+		return err
+	}
+	src, err := copypath.OpenSource(filepath.Join(sourceDir, "source"))
+	if err != nil {
+		return err
+	}
+	p, err := startPeer()
+	if err != nil {
+		return err
+	}
+	w := &worker{plan: plan, family: f, src: src, peer: p, meter: meter{receiver: p.cmd.Process.Pid}, answer: make([]byte, maxMessage)}
+	enc := json.NewEncoder(out)
+	for _, c := range cells(f, plan) {
+		fmt.Printf("splicelab: cell %s %d\n", f.Path(c.method), c.chunk)
+		if err := enc.Encode(w.cell(c.method, c.chunk)); err != nil {
+			return fmt.Errorf("hand samples over: %w", err)
+		}
+	}
+	return p.stop()
+}
+
+type worker struct {
+	plan   wire.Plan
+	family copypath.Family
+	src    *copypath.Source
+	peer   *peer
+	meter  meter
+	answer []byte
+}
+
+type cellID struct {
+	method copypath.Method
+	chunk  int64
+}
+
+// cells returns the family's cells in the seed's order: what ran before a cell
+// is part of its figure, so seeds vary it.
+func cells(f copypath.Family, plan wire.Plan) []cellID {
+	var all []cellID
+	for _, m := range f.Methods {
+		for _, chunk := range plan.Chunks {
+			all = append(all, cellID{m, chunk})
+		}
+	}
+	order := rand.New(rand.NewPCG(plan.Seed, 0))
+	order.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
+
+// cell measures one method at one chunk size by every schedule and sink. A
+// failure spoils the samples that it touches, not the boot.
+func (w *worker) cell(m copypath.Method, chunk int64) []wire.Sample {
+	var samples []wire.Sample
+	c, err := copypath.Open(w.family, m, chunk, w.src)
+	if err == nil {
+		err = errors.Join(c.Tune(wire.ScheduleLockstep), c.Warm())
+	}
+	for _, schedule := range []string{wire.ScheduleLockstep, wire.ScheduleStream} {
+		for _, sink := range w.family.Sinks {
+			for rep := range w.plan.Reps {
+				s := wire.Sample{Path: w.family.Path(m), Schedule: schedule, Sink: sink, Chunk: chunk, Rep: rep, Bytes: copypath.TransferBytes(chunk)}
+				if err == nil {
+					// A torn transfer leaves bytes behind that would spoil
+					// every later one of the cell: it fails them too.
+					err = w.transfer(c, &s)
+				}
+				if err != nil {
+					s.Error = err.Error()
+				}
+				samples = append(samples, s)
+			}
+		}
+	}
+	if c != nil {
+		if err := c.Close(); err != nil {
+			samples[len(samples)-1].Error = err.Error()
+		}
+	}
+	return samples
+}
+
+func (w *worker) transfer(c *copypath.Cell, s *wire.Sample) error {
+	if err := c.Tune(s.Schedule); err != nil {
+		return err
+	}
+	if s.Schedule == wire.ScheduleLockstep {
+		return w.lockstep(c, s)
+	}
+	return w.stream(c, s)
+}
+
+func (w *worker) lockstep(c *copypath.Cell, s *wire.Sample) error {
+	if err := wholeSecond(); err != nil {
+		return err
+	}
+	if err := w.meter.start(); err != nil {
+		return err
+	}
+	sides, status := c.Lockstep(s.Bytes, s.Sink)
+	r, err := w.meter.stop()
+	if err := errors.Join(status.Err(), err); err != nil {
+		return err
+	}
+	s.Metrics = map[string]int64{
+		wire.MetricInsns:         r.insns,
+		wire.MetricSenderInsns:   sides.Sender,
+		wire.MetricReceiverInsns: sides.Receiver,
+		wire.MetricIdle:          max(0, r.clock-r.insns),
+	}
+	return c.CheckTail(s.Bytes, c.Tail())
+}
+
+func (w *worker) stream(c *copypath.Cell, s *wire.Sample) error {
+	if err := w.peer.ask(order{w.family.Name, c.Chunk(), s.Bytes, s.Sink}, c.ReceiverFD()); err != nil {
+		return err
+	}
+	// Meanwhile the receiver takes its order and blocks.
+	if err := wholeSecond(); err != nil {
+		return err
+	}
+	if err := w.meter.start(); err != nil {
+		return err
+	}
+	status := c.Send(s.Bytes)
+	if err := status.Err(); err != nil {
+		return err // the receiver waits for bytes that won't come: the cell's deadline ends it
+	}
+	n, err := w.peer.wait(w.answer)
+	r, stopErr := w.meter.stop()
+	if err := errors.Join(err, stopErr); err != nil {
+		return err
+	}
+	s.Metrics = map[string]int64{
+		wire.MetricInsns:         r.insns,
+		wire.MetricSenderInsns:   r.insns - r.receiver,
+		wire.MetricReceiverInsns: r.receiver,
+		wire.MetricIdle:          max(0, r.clock-r.insns),
+	}
+	tail, err := decode(w.answer[:n])
+	if err != nil {
+		return err
+	}
+	return c.CheckTail(s.Bytes, tail)
+}
+
+// wholeSecond sleeps until the guest's clock shows a whole second, so that
+// ticks fall alike in every repetition (facts.md, section 7, trap 7).
+func wholeSecond() error {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return fmt.Errorf("read the clock: %w", err)
+	}
+	// At least half a second: the peer is to be asleep by then.
+	next := unix.Timespec{Sec: now.Sec + 1}
+	if now.Nsec > 500_000_000 {
+		next.Sec++
+	}
+	for {
+		err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &next, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("sleep until the whole second: %w", err)
+		}
+		return nil
+	}
+}
+
+func bufAddr(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

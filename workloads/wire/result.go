@@ -1,0 +1,215 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// The result stream is text, a JSON object a line:
+//
+//	{"n":0,"hello":{…}}
+//	{"n":1,"sample":{…}}
+//	…
+//	{"n":7,"end":{"lines":7,"sha256":"…"}}
+//
+// n counts from 0 without a gap; the end line carries the number of lines
+// before it and the SHA-256 of their bytes. A stream without a matching end
+// line is not a result.
+
+// Hello is the first line: what really runs.
+type Hello struct {
+	Version int    `json:"version"`
+	Release string `json:"release"`
+	Banner  string `json:"banner"`  // /proc/version
+	Cmdline string `json:"cmdline"` // /proc/cmdline
+	// UUID is /proc/sys/kernel/random/uuid, read before the first cell. Two
+	// boots of one trial with different ones were not the same machine
+	// (facts.md, section 7, trap 8).
+	UUID string `json:"uuid"`
+	// Flags are the CPU's features as the kernel sees them.
+	Flags []string `json:"flags,omitempty"`
+	// Clocksource is the kernel's choice once the settling time is over.
+	Clocksource string `json:"clocksource,omitempty"`
+	// Settings are the sysctls and socket options that were set, by name.
+	Settings map[string]string `json:"settings,omitempty"`
+}
+
+// Sample is one measured transfer.
+type Sample struct {
+	Path     string `json:"path"`           // source-sink/method
+	Schedule string `json:"schedule"`       // lockstep or stream
+	Sink     string `json:"sink,omitempty"` // read or discard, where there is a socket
+	Chunk    int64  `json:"chunk"`          // bytes
+	Rep      int    `json:"rep"`
+	Bytes    int64  `json:"bytes"`
+	// Error is why the sample doesn't count; empty when it does.
+	Error   string           `json:"error,omitempty"`
+	Metrics map[string]int64 `json:"metrics,omitempty"`
+}
+
+// The count metrics. All are in instructions, which under
+// -icount shift=0 are also nanoseconds of guest time.
+const (
+	MetricInsns         = "insns"          // CPU time of all tasks over the region
+	MetricSenderInsns   = "sender_insns"   // what ran in the sending task, softirq included
+	MetricReceiverInsns = "receiver_insns" // the same for the receiving task
+	MetricIdle          = "idle"           // the region's clock − insns
+)
+
+// The schedules.
+const (
+	ScheduleLockstep = "lockstep" // one thread sends a chunk, then receives it
+	ScheduleStream   = "stream"   // two processes, running free
+)
+
+// The sinks.
+const (
+	SinkRead    = "read"    // the receiver copies into user memory
+	SinkDiscard = "discard" // MSG_TRUNC: nothing is copied out
+)
+
+// Fault is why a boot's work ended early, told by the guest itself.
+type Fault struct {
+	Outcome string `json:"outcome"` // "hang", "oops" or "agent error"
+	Detail  string `json:"detail"`
+}
+
+// End closes a stream.
+type End struct {
+	Lines  int    `json:"lines"`
+	SHA256 string `json:"sha256"`
+}
+
+// Line is one line of the stream; exactly one of its pointers is set.
+type Line struct {
+	N      int     `json:"n"`
+	Hello  *Hello  `json:"hello,omitempty"`
+	Sample *Sample `json:"sample,omitempty"`
+	Fault  *Fault  `json:"fault,omitempty"`
+	End    *End    `json:"end,omitempty"`
+}
+
+// Writer writes a result stream.
+type Writer struct {
+	w   io.Writer
+	sum hash.Hash
+	n   int
+}
+
+// NewWriter returns a Writer to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w, sum: sha256.New()} }
+
+// Write appends one line; its N is set here.
+func (w *Writer) Write(l Line) error {
+	l.N = w.n
+	text, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("encode result line %d: %w", w.n, err)
+	}
+	text = append(text, '\n')
+	if _, err := w.w.Write(text); err != nil {
+		return fmt.Errorf("write result line %d: %w", w.n, err)
+	}
+	w.sum.Write(text)
+	w.n++
+	return nil
+}
+
+// Close writes the end line.
+func (w *Writer) Close() error {
+	return w.Write(Line{End: &End{Lines: w.n, SHA256: hex.EncodeToString(w.sum.Sum(nil))}})
+}
+
+// Stream is a whole, verified result stream.
+type Stream struct {
+	Hello   Hello
+	Samples []Sample
+	// Fault is set when the guest itself ended its work early.
+	Fault *Fault
+}
+
+var (
+	// ErrNoHello: the agent never spoke.
+	ErrNoHello = errors.New("no result line: the agent did not start")
+	// ErrTruncated: the stream has no end line.
+	ErrTruncated = errors.New("result stream without an end mark")
+	// ErrCorrupt: a line is lost, torn or foreign.
+	ErrCorrupt = errors.New("result stream is corrupt")
+)
+
+// maxLine bounds one line, so that a foreign file cannot eat the memory.
+const maxLine = 1 << 20
+
+// Parse reads a whole stream. The part that was understood is returned with
+// the error, for messages; it is never to be used as a result.
+func Parse(r io.Reader) (Stream, error) {
+	var s Stream
+	sum := sha256.New()
+	in := bufio.NewScanner(r)
+	in.Buffer(make([]byte, 64<<10), maxLine)
+	n, ended := 0, false
+	for in.Scan() {
+		text := bytes.TrimSuffix(in.Bytes(), []byte("\r"))
+		if ended {
+			return s, fmt.Errorf("%w: line %d stands after the end mark", ErrCorrupt, n)
+		}
+		var l Line
+		dec := json.NewDecoder(bytes.NewReader(text))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&l); err != nil {
+			return s, fmt.Errorf("%w: line %d: %v", ErrCorrupt, n, err)
+		}
+		if l.N != n {
+			return s, fmt.Errorf("%w: line %d says it is line %d", ErrCorrupt, n, l.N)
+		}
+		var err error
+		if ended, err = s.add(l, n, hex.EncodeToString(sum.Sum(nil))); err != nil {
+			return s, err
+		}
+		sum.Write(text)
+		sum.Write([]byte{'\n'})
+		n++
+	}
+	if err := in.Err(); err != nil {
+		return s, fmt.Errorf("%w: line %d: %v", ErrCorrupt, n, err)
+	}
+	switch {
+	case n == 0:
+		return s, ErrNoHello
+	case !ended:
+		return s, fmt.Errorf("%w: %d lines", ErrTruncated, n)
+	}
+	return s, nil
+}
+
+// add takes line n into s and reports whether it was the end line.
+func (s *Stream) add(l Line, n int, sum string) (ended bool, err error) {
+	switch {
+	case (l.Hello != nil) != (n == 0):
+		return false, fmt.Errorf("%w: line %d: the hello belongs on line 0 alone", ErrCorrupt, n)
+	case l.Hello != nil:
+		s.Hello = *l.Hello
+		if s.Hello.Version != Version {
+			return false, fmt.Errorf("%w: agent version %d, this side speaks %d", ErrCorrupt, s.Hello.Version, Version)
+		}
+	case l.Sample != nil:
+		s.Samples = append(s.Samples, *l.Sample)
+	case l.Fault != nil:
+		s.Fault = l.Fault
+	case l.End != nil:
+		if l.End.Lines != n || l.End.SHA256 != sum {
+			return false, fmt.Errorf("%w: the end mark counts %d lines of %d, or their checksum differs", ErrCorrupt, l.End.Lines, n)
+		}
+		return true, nil
+	default:
+		return false, fmt.Errorf("%w: line %d says nothing", ErrCorrupt, n)
+	}
+	return false, nil
+}
