@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"splicelab/workloads/copypath"
+	"splicelab/workloads/wire"
+)
+
+func TestCellsAreAFamilyWholeInTheSeedsOrder(t *testing.T) {
+	f, err := copypath.Lookup("file-tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := func(seed uint64) []string {
+		var names []string
+		for _, c := range cells(f, wire.Plan{Seed: seed, Chunks: []int64{4096, 65536}}) {
+			names = append(names, fmt.Sprint(c.method.Name, c.chunk))
+		}
+		return names
+	}
+	one, again, two := order(1), order(1), order(2)
+	if diff := cmp.Diff(one, again); diff != "" {
+		t.Errorf("one seed, two orders (-first +second):\n%s", diff)
+	}
+	if slices.Equal(one, two) {
+		t.Errorf("seeds 1 and 2 give the same order %v", one)
+	}
+	slices.Sort(one)
+	slices.Sort(two)
+	if diff := cmp.Diff(one, two); diff != "" || len(slices.Compact(one)) != 2*len(f.Methods) {
+		t.Errorf("seeds 1 and 2 run different cells (-1 +2):\n%s", diff)
+	}
+}
+
+func TestCPUFlags(t *testing.T) {
+	got := cpuFlags("processor\t: 0\nflags\t\t: fpu erms aes\nbugs\t\t: flags\n\nprocessor\t: 1\nflags\t\t: other\n")
+	if diff := cmp.Diff([]string{"aes", "erms", "fpu"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRunTime(t *testing.T) {
+	if got, err := runTime([]byte("123456 78 9\n")); err != nil || got != 123456 {
+		t.Errorf("got %d, %v", got, err)
+	}
+	// Without SCHED_INFO the file says "0 0 0"; a file of another form is an
+	// error, not zero.
+	if _, err := runTime([]byte("\n")); err == nil {
+		t.Error("an empty schedstat passed")
+	}
+}
+
+// The meter must see work in this thread and in others, and must not take
+// sleep for work.
+func TestMeterSeesCPUTimeOnly(t *testing.T) {
+	m := meter{receiver: os.Getpid()}
+	if err := m.start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	slept, err := m.stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slept.clock <= 0 || slept.insns < 0 {
+		t.Errorf("a sleep: %+v", slept)
+	}
+	before, err := threadTime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := 0
+	for i := range 20_000_000 {
+		x += i * i
+	}
+	after, err := threadTime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after <= before {
+		t.Errorf("a loop (%d) took %d ns of CPU time", x, after-before)
+	}
+}
+
+func TestCollect(t *testing.T) {
+	batch := `[{"path":"a/b","schedule":"stream","chunk":1,"rep":0,"bytes":2}]` + "\n"
+	for _, tc := range []struct {
+		name, text string
+		want       int
+		wantErr    bool
+	}{
+		{"nothing", "", 0, false},
+		{"two batches", batch + batch, 2, false},
+		{"a torn batch", batch + batch[:20], 1, true},
+		{"no batch", "hello\n", 0, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if _, err := w.WriteString(tc.text); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			got, err := collect(r, time.Hour)
+			if len(got) != tc.want || (err != nil) != tc.wantErr {
+				t.Errorf("got %d samples, %v", len(got), err)
+			}
+		})
+	}
+}
+
+func TestCollectEndsASilentWorker(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close() // open all the while: the worker lives
+	if _, err := collect(r, time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want a deadline", err)
+	}
+}
+
+// What the spoiler does must be what the parser finds.
+func TestSpoilerDamagesTheStream(t *testing.T) {
+	for fault, want := range map[string]error{
+		faultNone:       nil,
+		faultTruncate:   wire.ErrTruncated,
+		faultLostLine:   wire.ErrCorrupt,
+		faultSpoiltLine: wire.ErrCorrupt,
+	} {
+		var port bytes.Buffer
+		out := wire.NewWriter(&spoiler{port: &port, fault: fault})
+		if err := out.Write(wire.Line{Hello: &wire.Hello{Version: wire.Version}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range faultSamples() {
+			if err := out.Write(wire.Line{Sample: &s}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := wire.Parse(&port); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", fault, err, want)
+		}
+	}
+}
