@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -59,36 +61,53 @@ func TestRunTime(t *testing.T) {
 	}
 }
 
-// The meter must see work in this thread and in others, and must not take
-// sleep for work.
-func TestMeterSeesCPUTimeOnly(t *testing.T) {
-	m := meter{receiver: os.Getpid()}
+// The meter sees the work of other tasks, born in the region or before, and
+// doesn't take sleep for work.
+func TestMeterSeesTheWorkOfOthers(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var m meter
 	if err := m.start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(50 * time.Millisecond)
-	slept, err := m.stop()
+	// A process that certainly ran, on any clock.
+	spin := exec.Command("sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; kill -STOP $$")
+	if err := spin.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer spin.Wait()
+	defer spin.Process.Kill()
+	for !stopped(t, spin.Process.Pid) {
+		time.Sleep(time.Millisecond)
+	}
+	ran := int64(-1)
+	r, err := m.stop()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slept.clock <= 0 || slept.insns < 0 {
-		t.Errorf("a sleep: %+v", slept)
+	for _, task := range m.tasks {
+		if task.id == spin.Process.Pid {
+			if ran, err = m.read(task); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	before, err := threadTime()
+	if ran <= 0 || r.insns < ran {
+		t.Errorf("the region has %d ns of CPU time, the process born in it %d", r.insns, ran)
+	}
+	if r.clock <= 0 {
+		t.Errorf("the clock went by %d", r.clock)
+	}
+}
+
+// stopped reports whether a process is in state T (proc_pid_status).
+func stopped(t *testing.T, pid int) bool {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := 0
-	for i := range 20_000_000 {
-		x += i * i
-	}
-	after, err := threadTime()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if after <= before {
-		t.Errorf("a loop (%d) took %d ns of CPU time", x, after-before)
-	}
+	return bytes.Contains(text, []byte(") T "))
 }
 
 func TestCollect(t *testing.T) {

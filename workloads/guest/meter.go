@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -23,14 +24,33 @@ type region struct {
 // its own thread's clock is read last at the start and first at the end.
 type meter struct {
 	receiver int // process of the receiver; 0: none
+	tasks    []*task
+	buf      [64]byte
 
-	others, receiverTime, self, clock int64
+	receiverTime, self, clock int64
+}
+
+// task is another thread of the machine. Its schedstat stays open, so that a
+// reading is one system call: whatever a reading sets off in this program's own
+// runtime would be counted with the region.
+type task struct {
+	id, fd int
+	ran    int64 // nanoseconds on a CPU, when the region began
 }
 
 // start begins a region.
 func (m *meter) start() (err error) {
-	if m.others, m.receiverTime, err = otherTasks(m.receiver); err != nil {
+	if err := m.discover(); err != nil {
 		return err
+	}
+	m.receiverTime = 0
+	for _, t := range m.tasks {
+		if t.ran, err = m.read(t); err != nil {
+			return err
+		}
+		if t.id == m.receiver {
+			m.receiverTime = t.ran
+		}
 	}
 	if m.self, err = threadTime(); err != nil {
 		return err
@@ -46,15 +66,79 @@ func (m *meter) stop() (region, error) {
 	if err != nil {
 		return region{}, err
 	}
-	others, receiver, err := otherTasks(m.receiver)
-	if err != nil {
-		return region{}, err
+	r := region{insns: self - m.self, clock: clock - m.clock}
+	for _, t := range m.tasks {
+		ran, err := m.read(t)
+		if err != nil {
+			return r, err
+		}
+		r.insns += ran - t.ran
+		if t.id == m.receiver {
+			r.receiver = ran - m.receiverTime
+		}
 	}
-	return region{
-		insns:    self - m.self + others - m.others,
-		receiver: receiver - m.receiverTime,
-		clock:    clock - m.clock,
-	}, nil
+	// Tasks that were born in the region count whole.
+	known := len(m.tasks)
+	if err := m.discover(); err != nil {
+		return r, err
+	}
+	for _, t := range m.tasks[known:] {
+		ran, err := m.read(t)
+		if err != nil {
+			return r, err
+		}
+		r.insns += ran
+	}
+	return r, nil
+}
+
+// discover opens the schedstat of every task that isn't known yet, kernel
+// threads included, but for the calling thread.
+func (m *meter) discover() error {
+	own := unix.Gettid()
+	processes, err := numbers("/proc")
+	if err != nil {
+		return err
+	}
+	for _, p := range processes {
+		threads, err := numbers(fmt.Sprintf("/proc/%d/task", p))
+		if err != nil {
+			continue // it ended since
+		}
+		for _, id := range threads {
+			if id == own || slices.ContainsFunc(m.tasks, func(t *task) bool { return t.id == id && t.fd >= 0 }) {
+				continue
+			}
+			fd, err := unix.Open(fmt.Sprintf("/proc/%d/task/%d/schedstat", p, id), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err == nil {
+				m.tasks = append(m.tasks, &task{id: id, fd: fd})
+			}
+		}
+	}
+	return nil
+}
+
+// read returns a task's time on a CPU in nanoseconds. On one CPU no other task
+// runs while this one reads, so that schedstat is exact. A task that has ended
+// keeps what it had.
+func (m *meter) read(t *task) (int64, error) {
+	if t.fd < 0 {
+		return t.ran, nil
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_PREAD64, uintptr(t.fd), bufAddr(m.buf[:]), uintptr(len(m.buf)), 0, 0, 0)
+	if errno == unix.ESRCH {
+		fd := t.fd
+		t.fd = -1
+		return t.ran, unix.Close(fd)
+	}
+	if errno != 0 {
+		return 0, fmt.Errorf("schedstat of task %d: %w", t.id, errno)
+	}
+	ran, err := runTime(m.buf[:n])
+	if err != nil {
+		return 0, fmt.Errorf("schedstat of task %d: %w", t.id, err)
+	}
+	return ran, nil
 }
 
 // threadTime is the calling thread's CPU time in nanoseconds, up to now: unlike
@@ -66,41 +150,6 @@ func threadTime() (int64, error) {
 		return 0, fmt.Errorf("read the thread's CPU clock: %w", err)
 	}
 	return ts.Nano(), nil
-}
-
-// otherTasks returns the CPU time of all tasks but the calling thread, kernel
-// threads included, and that of process pid's first thread. On one CPU none of
-// them runs meanwhile, so that schedstat is exact.
-func otherTasks(pid int) (all, one int64, err error) {
-	own := unix.Gettid()
-	processes, err := numbers("/proc")
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, p := range processes {
-		threads, err := numbers(fmt.Sprintf("/proc/%d/task", p))
-		if err != nil {
-			continue // it ended since
-		}
-		for _, t := range threads {
-			if t == own {
-				continue
-			}
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/schedstat", p, t))
-			if err != nil {
-				continue
-			}
-			ran, err := runTime(stat)
-			if err != nil {
-				return 0, 0, fmt.Errorf("schedstat of task %d: %w", t, err)
-			}
-			all += ran
-			if t == pid {
-				one = ran
-			}
-		}
-	}
-	return all, one, nil
 }
 
 // runTime is schedstat's first field: nanoseconds on a CPU

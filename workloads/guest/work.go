@@ -29,6 +29,9 @@ func work() error {
 	if plan.Kind == wire.KindFault {
 		return provoke(plan.Fault)
 	}
+	if plan.Reps < 1 || len(plan.Schedules) == 0 {
+		return fmt.Errorf("%w: it measures nothing", wire.ErrPlan)
+	}
 	f, err := copypath.Lookup(plan.Family)
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func (w *worker) cell(m copypath.Method, chunk int64) []wire.Sample {
 	if err == nil {
 		err = errors.Join(c.Tune(wire.ScheduleLockstep), c.Warm())
 	}
-	for _, schedule := range []string{wire.ScheduleLockstep, wire.ScheduleStream} {
+	for _, schedule := range w.plan.Schedules {
 		for _, sink := range w.family.Sinks {
 			for rep := range w.plan.Reps {
 				s := wire.Sample{Path: w.family.Path(m), Schedule: schedule, Sink: sink, Chunk: chunk, Rep: rep, Bytes: copypath.TransferBytes(chunk)}

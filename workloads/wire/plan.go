@@ -41,6 +41,8 @@ type Plan struct {
 	Seed    uint64 `json:"seed"`
 	// Chunks are the sizes of one system call's length argument, in bytes.
 	Chunks []int64 `json:"chunks,omitempty"`
+	// Schedules are those to be measured.
+	Schedules []string `json:"schedules,omitempty"`
 	// Reps is the number of measured transfers of each cell and schedule.
 	Reps int `json:"reps,omitempty"`
 	// CellDeadline is how long one cell may take, in seconds of guest time.
