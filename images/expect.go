@@ -1,0 +1,44 @@
+package images
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// expectation is what patches/expect.yaml says.
+type expectation struct {
+	Series map[string]struct {
+		Untouched []string `yaml:"untouched"`
+	} `yaml:"series"`
+}
+
+// Untouched returns those of the copy paths whose code no patch of the series
+// changes, by what the series declare in patches/expect.yaml. A series without
+// a declaration, such as a user's own, may change anything.
+func Untouched(series, paths []string) ([]string, error) {
+	text, err := files.ReadFile("patches/expect.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("what the series declare: %w", err)
+	}
+	var e expectation
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&e); err != nil {
+		return nil, fmt.Errorf("patches/expect.yaml: %w", err)
+	}
+	left := slices.Clone(paths)
+	for _, name := range series {
+		globs := e.Series[name].Untouched
+		left = slices.DeleteFunc(left, func(p string) bool {
+			return !slices.ContainsFunc(globs, func(g string) bool {
+				ok, err := path.Match(g, p)
+				return ok && err == nil
+			})
+		})
+	}
+	return left, nil
+}

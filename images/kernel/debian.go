@@ -1,0 +1,214 @@
+package kernel
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"splicelab/images/internal/command"
+)
+
+// resolveDebian follows the order of fallbacks: the pinned version in the
+// archive, the cache, the URL, the newer version in the archive. The cache is
+// asked first all the same: a tarball with the pinned hash is the archive's,
+// byte for byte, and 150 MB needn't travel again. Without a hash in the pin,
+// the cache remembers what the archive gave for the pinned version.
+func (b *Builder) resolveDebian(ctx context.Context, spec SourceSpec) (Source, error) {
+	if !plainName.MatchString(spec.Package) || spec.Version == "" {
+		return Source{}, &SourceError{Detail: fmt.Sprintf("a Debian source needs a package and its version, not %q", spec)}
+	}
+	src := Source{Spec: spec, Version: spec.Version}
+	sum := spec.SHA256
+	if sum == "" {
+		sum = b.remembered(spec.Package, spec.Version)
+	}
+	if sum != "" {
+		ok, err := b.have(sum)
+		if err != nil {
+			return Source{}, err
+		}
+		if ok {
+			src.From, src.SHA256, src.Tarball = FromCache, sum, b.tarball(sum)
+			return src, nil
+		}
+	}
+	versions, why := madison(ctx, spec.Package)
+	if len(versions) > 0 {
+		why = fmt.Sprintf("the archive has %s alone", strings.Join(versions, ", "))
+	}
+	for _, v := range versions {
+		if v == spec.Version {
+			src.From = FromArchive
+			return b.fetchPackage(ctx, src)
+		}
+	}
+	if spec.URL != "" {
+		src.From = FromURL
+		got, err := b.fetchURL(ctx, src)
+		if err == nil {
+			return got, nil
+		}
+		why += "; " + err.Error()
+	} else {
+		why += "; no URL to fall back on"
+	}
+	return b.newer(ctx, spec, versions, why)
+}
+
+// newer takes what the archive has instead of the pin, and says so.
+func (b *Builder) newer(ctx context.Context, spec SourceSpec, versions []string, why string) (Source, error) {
+	for _, v := range versions {
+		err := command.Run(ctx, command.Cmd{Args: []string{"dpkg", "--compare-versions", v, "gt", spec.Version}, Env: command.CleanEnv()})
+		if err != nil {
+			continue
+		}
+		src := Source{Spec: spec, Version: v, From: FromArchiveNewer, PinMissed: fmt.Sprintf(
+			"pin not met: %s is not to be had (%s); built from %s instead, whose figures are not those of the pin", spec, why, v)}
+		if sum := b.remembered(spec.Package, v); sum != "" {
+			if ok, err := b.have(sum); ok || err != nil {
+				src.SHA256, src.Tarball = sum, b.tarball(sum)
+				return src, err
+			}
+		}
+		return b.fetchPackage(ctx, src)
+	}
+	return Source{}, &SourceError{Detail: fmt.Sprintf("%s is not to be had: %s, and nothing newer; run apt-get update, or name a tarball of the same upstream version as the source", spec, why)}
+}
+
+// madison lists the versions of a package in the archive, the highest first,
+// or says why there are none.
+func madison(ctx context.Context, pkg string) (versions []string, why string) {
+	if _, err := exec.LookPath("apt-cache"); err != nil {
+		return nil, "this host has no apt"
+	}
+	out, err := command.Output(ctx, command.Cmd{Args: []string{"apt-cache", "madison", pkg}, Env: aptEnv()})
+	if err != nil {
+		return nil, err.Error()
+	}
+	if versions = parseMadison(out, pkg); len(versions) == 0 {
+		why = "the package lists have no " + pkg
+	}
+	return versions, why
+}
+
+// parseMadison reads apt-cache madison's table: package | version | origin.
+func parseMadison(out, pkg string) []string {
+	var versions []string
+	for line := range strings.Lines(out) {
+		f := strings.Split(line, "|")
+		if len(f) < 3 || strings.TrimSpace(f[0]) != pkg {
+			continue
+		}
+		if v := strings.TrimSpace(f[1]); v != "" && !strings.HasSuffix(strings.TrimSpace(f[2]), "Sources") {
+			versions = append(versions, v)
+		}
+	}
+	return versions
+}
+
+// fetchPackage downloads the package src.Version from the archive, as the
+// current user, installing nothing.
+func (b *Builder) fetchPackage(ctx context.Context, src Source) (Source, error) {
+	tmp, err := os.MkdirTemp(b.sources(), ".new-")
+	if err != nil {
+		return Source{}, err
+	}
+	defer os.RemoveAll(tmp)
+	b.event(Event{Step: StepSource, Detail: "downloading " + src.Spec.Package + " " + src.Version})
+	err = command.Run(ctx, command.Cmd{
+		Args:    []string{"apt-get", "download", "-q", src.Spec.Package + "=" + src.Version},
+		Dir:     tmp,
+		Env:     aptEnv(),
+		Timeout: downloadTimeout,
+	})
+	if err != nil {
+		return Source{}, fmt.Errorf("kernel source: %w", err)
+	}
+	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
+	if err != nil || len(debs) != 1 {
+		return Source{}, &SourceError{Detail: fmt.Sprintf("apt-get download left %d packages, one was expected", len(debs))}
+	}
+	return b.keepPackage(ctx, src, debs[0])
+}
+
+// fetchURL downloads the pinned source from its URL: the package itself, or
+// the tarball in it.
+func (b *Builder) fetchURL(ctx context.Context, src Source) (Source, error) {
+	if src.Spec.SHA256 == "" {
+		return Source{}, &SourceError{Detail: "the URL can't be used without the tarball's sha256"}
+	}
+	tmp, err := os.MkdirTemp(b.sources(), ".new-")
+	if err != nil {
+		return Source{}, err
+	}
+	defer os.RemoveAll(tmp)
+	b.event(Event{Step: StepSource, Detail: "downloading " + src.Spec.URL})
+	file := filepath.Join(tmp, "file")
+	if err := download(ctx, src.Spec.URL, file); err != nil {
+		return Source{}, err
+	}
+	if strings.HasSuffix(src.Spec.URL, ".deb") {
+		return b.keepPackage(ctx, src, file)
+	}
+	src.SHA256, src.Tarball = src.Spec.SHA256, b.tarball(src.Spec.SHA256)
+	return src, b.keep(file, src.SHA256, src.Spec.URL)
+}
+
+// keepPackage takes the tarball out of a package file and keeps it. The pin's
+// hash holds for the pinned version alone.
+func (b *Builder) keepPackage(ctx context.Context, src Source, deb string) (Source, error) {
+	dir := deb + ".d"
+	err := command.Run(ctx, command.Cmd{Args: []string{"dpkg-deb", "--extract", deb, dir}, Env: command.CleanEnv()})
+	if err != nil {
+		return Source{}, fmt.Errorf("kernel source: %w", err)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "usr", "src", src.Spec.Package+".tar*"))
+	if err != nil || len(found) != 1 {
+		return Source{}, &SourceError{Detail: fmt.Sprintf("package %s %s holds %d tarballs named %s.tar, one was expected", src.Spec.Package, src.Version, len(found), src.Spec.Package)}
+	}
+	sum, err := hashFile(found[0])
+	if err != nil {
+		return Source{}, err
+	}
+	want := sum
+	if src.Spec.SHA256 != "" && src.Version == src.Spec.Version {
+		want = src.Spec.SHA256
+	}
+	if err := b.keep(found[0], want, src.Spec.Package+" "+src.Version); err != nil {
+		return Source{}, err
+	}
+	src.SHA256, src.Tarball = sum, b.tarball(sum)
+	return src, b.remember(src.Spec.Package, src.Version, sum)
+}
+
+// remembered and remember keep which hash the archive gave for a version.
+func (b *Builder) remembered(pkg, version string) string {
+	var note struct{ SHA256 string }
+	text, err := os.ReadFile(b.noteOf(pkg, version))
+	if err != nil || json.Unmarshal(text, &note) != nil || !hexSum.MatchString(note.SHA256) {
+		return ""
+	}
+	return note.SHA256
+}
+
+func (b *Builder) remember(pkg, version, sum string) error {
+	return renameio.WriteFile(b.noteOf(pkg, version), []byte(`{"SHA256":"`+sum+`"}`+"\n"), 0o644)
+}
+
+func (b *Builder) noteOf(pkg, version string) string {
+	return filepath.Join(b.sources(), strings.ReplaceAll(pkg+"_"+version, "/", "_")+".json")
+}
+
+// aptEnv lets a private apt root through.
+func aptEnv() []string {
+	if conf, ok := os.LookupEnv("APT_CONFIG"); ok {
+		return command.CleanEnv("APT_CONFIG=" + conf)
+	}
+	return command.CleanEnv()
+}
