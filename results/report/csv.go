@@ -1,0 +1,96 @@
+package report
+
+import (
+	"encoding/csv"
+	"io"
+	"strconv"
+	"strings"
+
+	"splicelab/results/stats"
+	"splicelab/results/store"
+	"splicelab/workloads/wire"
+)
+
+// csvHeader names the columns. Values are in instructions per byte delivered,
+// changes in percent, chunks in bytes.
+var csvHeader = []string{
+	"workload", "schedule", "sink", "chunk", "condition", "kernel", "boots", "samples",
+	"median", "min", "max", "modes", "change_percent", "user_copies", "flags", "notes",
+}
+
+// writeCSV writes one row a cell, the control kernel's among them. A stream
+// cell has no median and no change; its modes are median x samples.
+func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
+	copies := map[stats.Key]float64{}
+	for _, u := range r.UserCopies {
+		copies[u.Key] = u.Copies
+	}
+	out := csv.NewWriter(w)
+	if err := out.Write(csvHeader); err != nil {
+		return err
+	}
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		userCopies := ""
+		if v, ok := copies[c.Key]; ok {
+			userCopies = exact(v)
+		}
+		median, change := "", ""
+		if c.Schedule == wire.ScheduleLockstep {
+			median = exact(c.InsnPerByte.Median)
+		}
+		if c.Change != nil {
+			change = exact(*c.Change)
+		}
+		err := out.Write([]string{
+			c.Workload, c.Schedule, c.Sink, strconv.FormatInt(c.Chunk, 10), c.Condition, c.Kernel,
+			strconv.Itoa(c.Boots), strconv.Itoa(c.Samples),
+			median, exact(c.InsnPerByte.Min), exact(c.InsnPerByte.Max), modesText(c.Modes),
+			change, userCopies, strings.Join(flags(r, c), ";"), notesText(c.Notes),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// exact prints a value to the resolution of one instruction in 1 GiB.
+func exact(v float64) string { return strconv.FormatFloat(v, 'f', 9, 64) }
+
+func modesText(modes []stats.Mode) string {
+	var out []string
+	for _, m := range modes {
+		out = append(out, exact(m.Median)+"x"+strconv.Itoa(m.Samples))
+	}
+	return strings.Join(out, ";")
+}
+
+// flags says in words what a table says by marks.
+func flags(r *stats.Result, c *stats.Cell) []string {
+	var out []string
+	switch {
+	case c.Kernel == r.Baseline:
+		out = append(out, "baseline")
+	case c.Kernel == r.Control:
+		out = append(out, "control kernel")
+	case c.Control:
+		out = append(out, "control row")
+	}
+	if c.Change != nil && r.Noise.Known && !c.Called {
+		out = append(out, "within noise")
+	}
+	for _, factor := range c.DependsOn {
+		out = append(out, "depends on "+factor)
+	}
+	return out
+}
+
+func notesText(notes []int) string {
+	var out []string
+	for _, n := range notes {
+		out = append(out, strconv.Itoa(n))
+	}
+	return strings.Join(out, ";")
+}

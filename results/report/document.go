@@ -1,0 +1,370 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"splicelab/results/stats"
+	"splicelab/results/store"
+	"splicelab/workloads/wire"
+)
+
+// document is what a report for people says, before it is laid out.
+type document struct {
+	blocks []block
+}
+
+// block is one part of a document; exactly one field beside heading is set,
+// or none.
+type block struct {
+	heading string
+	facts   []fact
+	grid    *grid
+	text    string
+	code    []string
+	notes   []stats.Note
+}
+
+// fact is a name and what stands beside it, in lines.
+type fact struct {
+	name  string
+	lines []string
+}
+
+// grid is a table. The first labels columns name the row and stay when a wide
+// table is split; they are aligned left up to leftAligned, all others right.
+type grid struct {
+	header []string
+	rows   [][]string
+	labels int
+	// groups are the label columns in which a repeated name may be left blank.
+	groups      int
+	leftAligned int
+}
+
+func (d *document) heading(s string)        { d.blocks = append(d.blocks, block{heading: s}) }
+func (d *document) text(s string)           { d.blocks = append(d.blocks, block{text: s}) }
+func (d *document) facts(list []fact)       { d.blocks = append(d.blocks, block{facts: list}) }
+func (d *document) grid(g *grid)            { d.blocks = append(d.blocks, block{grid: g}) }
+func (d *document) code(lines []string)     { d.blocks = append(d.blocks, block{code: lines}) }
+func (d *document) notes(list []stats.Note) { d.blocks = append(d.blocks, block{notes: list}) }
+
+// notTime is the fixed line on what the figures are not.
+const notTime = "What these figures are not: instructions under emulation are not time. Caches, memory bandwidth, TLBs and" +
+	" the pipeline are invisible here: a copy that misses the cache costs the same as one that hits. Traffic is loopback" +
+	" and AF_UNIX on one emulated CPU: no NIC, no DMA, no IOMMU, no NUMA. Only wall-clock runs on hardware can tell how fast a kernel is."
+
+// newDocument is the whole report.
+func newDocument(m store.Manifest, r *stats.Result) *document {
+	d := &document{}
+	d.heading(title(r))
+	d.warnings(m, r)
+	d.facts(slices.Concat(
+		[]fact{{"Run", []string{m.Name + ", " + m.Started.UTC().Format("2006-01-02 15:04 UTC")}}},
+		kernelFacts(m), hostFacts(m, r), []fact{{"Repeat with", []string{m.Command}}}))
+	d.heading("Summary")
+	d.summary(r, r.Kernels)
+	d.noise(r)
+	d.sensitivity(r)
+	d.setup(m)
+	for _, condition := range r.Conditions {
+		d.lockstep(r, condition)
+	}
+	d.userCopies(r)
+	d.streams(r)
+	if len(r.Notes) > 0 {
+		d.heading("Footnotes")
+		d.notes(r.Notes)
+	}
+	d.text(notTime)
+	return d
+}
+
+func title(r *stats.Result) string {
+	against := slices.DeleteFunc(slices.Clone(r.Kernels), func(k string) bool { return k == r.Baseline })
+	what := "instructions per byte: " + r.Baseline
+	if len(against) > 0 {
+		what += " against " + strings.Join(against, ", ")
+	}
+	return "splicelab: " + what
+}
+
+// warnings are what must be known before any figure is read.
+func (d *document) warnings(m store.Manifest, r *stats.Result) {
+	for _, n := range slices.Compact(slices.Concat(pins(m), m.Notes)) {
+		d.text("NOTE: " + oneLine(n))
+	}
+	for _, n := range r.Notes {
+		switch n.Kind {
+		case stats.Broken, stats.Lost, stats.FailedOnes, stats.Unfinished, stats.NoControl:
+			d.text(fmt.Sprintf("NOTE: %s [%d]", n.Text, n.Number))
+		}
+	}
+}
+
+// pins are the sources that aren't those which were asked for, unless the
+// manifest's own notes say so already.
+func pins(m store.Manifest) []string {
+	var out []string
+	for _, k := range m.Kernels {
+		if missed := k.Source.PinMissed; missed != "" && !slices.Contains(m.Notes, missed) && !slices.Contains(out, missed) {
+			out = append(out, missed)
+		}
+	}
+	return out
+}
+
+// summary is the table that answers the question: the headline chunk, the
+// first condition, the kernels that are named.
+func (d *document) summary(r *stats.Result, kernels []string) {
+	if len(r.Rows) == 0 || len(r.Conditions) == 0 {
+		d.text("No samples: nothing was measured yet, or the workloads that are shown were not.")
+		return
+	}
+	condition := r.Conditions[0]
+	g := newGrid(r, kernels, "path")
+	var keys []stats.Key
+	for _, row := range r.Rows {
+		if row.Chunk != r.HeadlineChunk || row.Sink != "" && row.Sink != r.HeadlineSink {
+			continue
+		}
+		key := stats.Key{Workload: row.Workload, Schedule: wire.ScheduleLockstep, Sink: row.Sink, Chunk: row.Chunk, Condition: condition}
+		g.rows = append(g.rows, []string{pathLabel(row)})
+		keys = append(keys, key)
+	}
+	g.fill(r, kernels, keys)
+	d.text(fmt.Sprintf("CPU instructions per byte delivered, and the change against %s: %s chunks, sink=%s, %s, lock-step.",
+		r.Baseline, stats.Size(r.HeadlineChunk), r.HeadlineSink, condition))
+	d.grid(g)
+	d.legend(r, kernels, keys)
+}
+
+// legend explains the marks that a table of these cells uses.
+func (d *document) legend(r *stats.Result, kernels []string, keys []stats.Key) {
+	var within, control bool
+	used := map[int]bool{}
+	for _, key := range keys {
+		for _, k := range kernels {
+			key.Kernel = k
+			c := r.Cell(key)
+			if c == nil {
+				continue
+			}
+			within = within || c.Change != nil && r.Noise.Known && !c.Called
+			control = control || isControlRow(r, key)
+			for _, n := range c.Notes {
+				used[n] = true
+			}
+		}
+	}
+	var parts []string
+	if within {
+		parts = append(parts, "~ within the noise line")
+	}
+	if control {
+		parts = append(parts, "(c) control: no patch touches this path")
+	}
+	for _, n := range r.Notes {
+		if used[n.Number] {
+			parts = append(parts, fmt.Sprintf("[%d] %s", n.Number, n.Text))
+		}
+	}
+	if len(parts) > 0 {
+		d.text(strings.Join(parts, "; ") + ".")
+	}
+}
+
+func isControlRow(r *stats.Result, key stats.Key) bool {
+	return slices.ContainsFunc(r.Rows, func(row stats.Row) bool { return row.Workload == key.Workload && row.Control })
+}
+
+// noise is the line below which no change is called one.
+func (d *document) noise(r *stats.Result) {
+	n := r.Noise
+	if !n.Known {
+		return
+	}
+	text := fmt.Sprintf("Noise line: %.2f%%, the largest change of the control %s (%s with nothing but its layout changed) in %d lock-step cells (%s). No smaller change is called one.",
+		n.Percent, r.Control, r.Baseline, n.Cells, place(n.At))
+	var parts []string
+	for _, p := range n.ByChunk {
+		parts = append(parts, fmt.Sprintf("%.2f%% at %s", p.Percent, stats.Size(p.Chunk)))
+	}
+	if len(parts) > 1 {
+		text += " By chunk: " + strings.Join(parts, ", ") + "."
+	}
+	if n.BootSpread > 0 {
+		text += fmt.Sprintf(" Over the boots of one cell, values spread by %.2f%% at most (%s, %s).", n.BootSpread, place(n.BootSpreadAt), n.BootSpreadAt.Kernel)
+	}
+	d.text(text)
+}
+
+// place names a cell but for its kernel.
+func place(k stats.Key) string {
+	at := k.Workload + " " + stats.Size(k.Chunk)
+	if k.Sink != "" {
+		at += " sink=" + k.Sink
+	}
+	return at + ", " + k.Condition
+}
+
+// sensitivity shows the headline chunk under every condition and sink, for
+// the paths that a patch touches.
+func (d *document) sensitivity(r *stats.Result) {
+	g := newGrid(r, r.Kernels, "path", "sink", "condition")
+	g.groups, g.labels, g.leftAligned = 2, 4, 3
+	var keys []stats.Key
+	for _, row := range r.Rows {
+		if row.Chunk != r.HeadlineChunk || row.Control {
+			continue
+		}
+		for _, condition := range r.Conditions {
+			keys = append(keys, stats.Key{Workload: row.Workload, Schedule: wire.ScheduleLockstep, Sink: row.Sink, Chunk: row.Chunk, Condition: condition})
+			g.rows = append(g.rows, []string{row.Workload, dash(row.Sink), shortCondition(r, condition)})
+		}
+	}
+	if len(r.Conditions) < 2 || len(keys) == 0 {
+		return
+	}
+	g.fill(r, r.Kernels, keys)
+	d.heading(fmt.Sprintf("Does the answer depend on the machine? %s, every condition and sink", stats.Size(r.HeadlineChunk)))
+	d.grid(g)
+	d.legend(r, r.Kernels, keys)
+}
+
+// shortCondition leaves out what a condition's name shares with the first's:
+// "+erms" for "qemu64+erms" below "qemu64".
+func shortCondition(r *stats.Result, name string) string {
+	short := strings.TrimSpace(strings.TrimPrefix(name, r.Conditions[0]))
+	if short == "" {
+		return name
+	}
+	return short
+}
+
+// lockstep is one condition's table.
+func (d *document) lockstep(r *stats.Result, condition string) {
+	d.heading(fmt.Sprintf("Lock-step, %s: instructions per byte, change against %s", condition, r.Baseline))
+	kernels := measuredUnder(r, r.Kernels, condition)
+	g, keys := rowGrid(r, kernels, wire.ScheduleLockstep, condition)
+	g.fill(r, kernels, keys)
+	d.grid(g)
+}
+
+// streams are the tables of the free-running schedule.
+func (d *document) streams(r *stats.Result) {
+	before := len(d.blocks)
+	for _, condition := range r.Conditions {
+		d.stream(r, condition)
+	}
+	if len(d.blocks) > before {
+		d.text("Ranges over seeds and repetitions: a free-running pair has no single value. (5+4): the values form two groups, 5 low and 4 high.")
+	}
+}
+
+// stream is one condition's table of ranges.
+func (d *document) stream(r *stats.Result, condition string) {
+	kernels := measuredUnder(r, r.Kernels, condition)
+	g, keys := rowGrid(r, kernels, wire.ScheduleStream, condition)
+	if len(keys) == 0 {
+		return
+	}
+	g.labels = 3
+	cells := func(k string) func(int) (string, []int) {
+		return func(i int) (string, []int) {
+			key := keys[i]
+			key.Kernel = k
+			return rangeText(r.Cell(key))
+		}
+	}
+	for _, k := range kernels {
+		g.column(len(keys), cells(k))
+	}
+	d.heading(fmt.Sprintf("Stream (sender and receiver run free), %s: range of instructions per byte", condition))
+	d.grid(g)
+}
+
+// rowGrid starts a table with one row for each cell of a schedule and
+// condition.
+func rowGrid(r *stats.Result, kernels []string, schedule, condition string) (*grid, []stats.Key) {
+	g := newGrid(r, kernels, "path", "sink", "chunk")
+	g.groups, g.labels, g.leftAligned = 2, 4, 2
+	var keys []stats.Key
+	for _, row := range r.Rows {
+		key := stats.Key{Workload: row.Workload, Schedule: schedule, Sink: row.Sink, Chunk: row.Chunk, Condition: condition}
+		measured := slices.ContainsFunc(kernels, func(k string) bool {
+			key := key
+			key.Kernel = k
+			return r.Cell(key) != nil
+		})
+		if measured {
+			keys = append(keys, key)
+			g.rows = append(g.rows, []string{pathLabel(row), dash(row.Sink), stats.Size(row.Chunk)})
+		}
+	}
+	return g, keys
+}
+
+// userCopies is the table that ERMS gives.
+func (d *document) userCopies(r *stats.Result) {
+	values := map[stats.Key]float64{}
+	erms := map[string]string{}
+	for _, u := range r.UserCopies {
+		values[u.Key] = u.Copies
+		erms[u.Condition] = u.ERMS
+	}
+	for _, condition := range r.Conditions {
+		if erms[condition] == "" {
+			continue
+		}
+		kernels := measuredUnder(r, measuredUnder(r, r.Kernels, condition), erms[condition])
+		g := newGrid(r, kernels, "path", "sink")
+		g.groups, g.labels, g.leftAligned = 1, 2, 2
+		var keys []stats.Key
+		for _, row := range r.Rows {
+			if row.Chunk == r.HeadlineChunk {
+				keys = append(keys, stats.Key{Workload: row.Workload, Schedule: wire.ScheduleLockstep, Sink: row.Sink, Chunk: row.Chunk, Condition: condition})
+				g.rows = append(g.rows, []string{pathLabel(row), dash(row.Sink)})
+			}
+		}
+		for _, k := range kernels {
+			g.column(len(keys), func(i int) (string, []int) {
+				key := keys[i]
+				key.Kernel = k
+				if copies, ok := values[key]; ok {
+					return number(copies), nil
+				}
+				return "-", nil
+			})
+		}
+		d.heading(fmt.Sprintf("Copies from or to user memory per byte, %s, out of %s and %s", stats.Size(r.HeadlineChunk), condition, erms[condition]))
+		d.grid(g)
+		d.text("(insn/byte with ERMS - without) / 0.875: rep movsb counts 1 instruction a byte, rep movsq 1/8; copies within the kernel don't change and are not counted here.")
+	}
+}
+
+// measuredUnder keeps the kernels that a condition was measured on.
+func measuredUnder(r *stats.Result, kernels []string, condition string) []string {
+	has := map[string]bool{}
+	for _, c := range r.Cells {
+		if c.Condition == condition {
+			has[c.Kernel] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(kernels), func(k string) bool { return !has[k] })
+}
+
+func pathLabel(row stats.Row) string {
+	if row.Control {
+		return row.Workload + " (c)"
+	}
+	return row.Workload
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,239 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"splicelab/results/stats"
+	"splicelab/results/store"
+	"splicelab/workloads/wire"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// whole is a run as `make lab` makes it, with one kernel more.
+func whole() madeUp {
+	return madeUp{
+		kernels:  []string{"base", "vmsplice-wrapper", "socket-copy", "sendfile-deopt", "sendfile-onecopy", madeUpControl},
+		families: []string{"file-tcp", "file-unix", "user-pipe"},
+		chunks:   []int64{4 << 10, 64 << 10, 1 << 20}, seeds: []uint64{1, 2}, reps: 3,
+	}
+}
+
+// troubled is a small run in which everything goes wrong that leaves a note.
+func troubled() madeUp {
+	return madeUp{
+		kernels: []string{"base", "vmsplice-wrapper", madeUpControl}, families: []string{"user-pipe"},
+		chunks: []int64{64 << 10}, seeds: []uint64{1, 2}, reps: 3,
+		trouble: func(b *store.Boot, samples []store.Sample) []store.Sample {
+			switch b.Name {
+			case "vmsplice-wrapper_user-pipe_qemu64_s2_r0":
+				b.Outcome, b.Detail = "hang", "cell user-pipe/vmsplice took more than 60 s of guest time"
+				return nil
+			case "base_user-pipe_qemu64+erms_s1_r0":
+				b.Taints = []string{"WARNING: CPU: 0 PID: 1 at fs/splice.c:1"}
+			case "vmsplice-wrapper_user-pipe_qemu64_s1_r0":
+				samples[0].Metrics[wire.MetricIdle] = samples[0].Metrics[wire.MetricInsns] / 9
+				samples[1].Outcome = "content differs"
+			case "vmsplice-wrapper_user-pipe_qemu64-init_on_alloc=1_s1_r0", "vmsplice-wrapper_user-pipe_qemu64-init_on_alloc=1_s2_r0":
+				for i := range samples {
+					if samples[i].Workload == "user-pipe/write" {
+						samples[i].Metrics[wire.MetricInsns] += samples[i].Metrics[wire.MetricInsns] / 50
+					}
+				}
+			}
+			return samples
+		},
+	}
+}
+
+func load(t testing.TB, u madeUp) (store.Manifest, *stats.Result) {
+	t.Helper()
+	m, samples, err := store.Load(u.write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, stats.Count(m, samples)
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		run   madeUp
+		files map[string]string // by format
+	}{
+		{"whole", whole(), map[string]string{"term": "whole.txt", "md": "whole.md"}},
+		{"troubled", troubled(), map[string]string{"term": "troubled.txt", "md": "troubled.md", "csv": "troubled.csv", "json": "troubled.json"}},
+	} {
+		m, r := load(t, tt.run)
+		for format, file := range tt.files {
+			t.Run(file, func(t *testing.T) {
+				var buf bytes.Buffer
+				if err := Write(&buf, format, m, r); err != nil {
+					t.Fatal(err)
+				}
+				golden(t, file, buf.Bytes())
+			})
+		}
+		t.Run("headline", func(t *testing.T) {
+			var buf bytes.Buffer
+			if err := Headline(&buf, m, r); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, tt.name+"-headline.txt", buf.Bytes())
+		})
+	}
+}
+
+// TestFirst is what a run prints before its control was measured, and after.
+func TestFirst(t *testing.T) {
+	u := troubled()
+	u.trouble = nil
+	for file, kernels := range map[string][]string{"first.txt": u.kernels[:2], "first-with-noise.txt": u.kernels} {
+		u.kernels = kernels
+		_, r := load(t, u)
+		var buf bytes.Buffer
+		if err := First(&buf, r, "vmsplice-wrapper"); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, file, buf.Bytes())
+	}
+}
+
+// TestWidth holds the promise that a table of five kernels fits in 120 columns
+// and that more kernels make more tables, not wider ones.
+func TestWidth(t *testing.T) {
+	for _, extra := range []int{0, 4} {
+		u := whole()
+		u.seeds = u.seeds[:1]
+		control := u.kernels[5]
+		u.kernels = u.kernels[:5]
+		for i := range extra {
+			u.kernels = append(u.kernels, strings.Repeat("x", 12)+"-number-"+string(rune('a'+i)))
+		}
+		u.kernels = append(u.kernels, control)
+		m, r := load(t, u)
+		var buf bytes.Buffer
+		if err := Write(&buf, "term", m, r); err != nil {
+			t.Fatal(err)
+		}
+		for n, line := range strings.Split(buf.String(), "\n") {
+			if utf8.RuneCountInString(line) > 120 {
+				t.Errorf("%d kernels more, line %d has %d columns: %s", extra, n+1, utf8.RuneCountInString(line), line)
+			}
+			if line != strings.TrimRight(line, " ") {
+				t.Errorf("line %d ends in blanks: %q", n+1, line)
+			}
+		}
+		// The summary is one table for five kernels, and several for more.
+		if tables := strings.Count(before(buf.String(), "\nSetup\n"), "\npath "); (tables > 2) != (extra > 0) {
+			t.Errorf("%d kernels more: %d tables before the setup", extra, tables)
+		}
+	}
+}
+
+func before(s, mark string) string {
+	head, _, _ := strings.Cut(s, mark)
+	return head
+}
+
+func TestSameBytes(t *testing.T) {
+	dir := troubled().write(t)
+	texts := map[string]string{}
+	for range 3 {
+		m, samples, err := store.Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := WriteFiles(dir, m, stats.Count(m, samples))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(files) != len(Formats()) {
+			t.Fatalf("%d files for %d formats: %v", len(files), len(Formats()), files)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if before, ok := texts[file]; ok && before != string(text) {
+				t.Errorf("%s differs between two reports of the same data", file)
+			}
+			texts[file] = string(text)
+		}
+	}
+}
+
+func TestUnknownFormat(t *testing.T) {
+	err := Write(&bytes.Buffer{}, "pdf", store.Manifest{}, &stats.Result{})
+	if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "term, md, csv, json") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestNothing: a run that was killed before its first boot has a report too.
+func TestNothing(t *testing.T) {
+	for _, name := range Formats() {
+		var buf bytes.Buffer
+		if err := Write(&buf, name, store.Manifest{}, stats.Count(store.Manifest{}, nil)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if buf.Len() == 0 {
+			t.Errorf("%s: nothing was written", name)
+		}
+	}
+}
+
+func TestCommandLines(t *testing.T) {
+	got := commandLines([]string{"-nodefaults", "-append", "a b='c'", "-cpu", "qemu64,+erms", "-S"}, 30)
+	want := []string{`-nodefaults \`, `-append 'a b='\''c'\''' \`, `-cpu qemu64,+erms -S`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// BenchmarkReport is the budget of design.md: a report from 100,000 samples in
+// one second, from the files on.
+func BenchmarkReport(b *testing.B) {
+	u := whole()
+	u.seeds = []uint64{1, 2, 3, 4, 5, 6}
+	u.reps = 12
+	dir := u.write(b)
+	b.ResetTimer()
+	for range b.N {
+		m, samples, err := store.Load(dir)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := WriteFiles(dir, m, stats.Count(m, samples)); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(samples)), "samples")
+	}
+}

@@ -1,0 +1,200 @@
+// Package stats turns a run's manifest and samples into the values a report
+// prints. It is pure: the same data give the same values.
+//
+// The unit is the boot. Metrics are divided by the bytes delivered; a boot's
+// value is the median over its repetitions, a cell's value the median over its
+// boots, one boot a seed. Changes are against the baseline kernel's same cell.
+package stats
+
+import (
+	"slices"
+
+	"splicelab/results/store"
+)
+
+// Key names a cell.
+type Key struct {
+	Workload  string `json:"workload"` // source-sink/method
+	Schedule  string `json:"schedule"` // lockstep or stream
+	Sink      string `json:"sink,omitempty"`
+	Chunk     int64  `json:"chunk"` // bytes
+	Condition string `json:"condition"`
+	Kernel    string `json:"kernel"`
+}
+
+// Spread is a median with the extremes it was taken from.
+type Spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+// Mode is one group of a free-running cell's values.
+type Mode struct {
+	Spread
+	Samples int `json:"samples"`
+}
+
+// Cell is what was measured of one cell, in instructions per byte delivered.
+type Cell struct {
+	Key
+	// InsnPerByte of a lock-step cell is the spread over boots. Of a stream
+	// cell it is the range over boots and repetitions, and its median is 0:
+	// such a cell has no single value (facts.md, section 7, trap 2).
+	InsnPerByte Spread `json:"insn_per_byte"`
+	// Modes are the groups that a stream cell's values fall into: one, or two
+	// with a clear gap between them.
+	Modes   []Mode `json:"modes,omitempty"`
+	Boots   int    `json:"boots"`
+	Samples int    `json:"samples"`
+	// Change is a lock-step cell's change against the baseline, in percent;
+	// nil for the baseline itself and where it was not measured.
+	Change *float64 `json:"change_percent,omitempty"`
+	// Called says that Change is beyond the noise line.
+	Called bool `json:"called"`
+	// Control says that none of the kernel's patches touches the cell's code.
+	Control bool `json:"control,omitempty"`
+	// DependsOn names what turns the sign of Change round.
+	DependsOn []string `json:"depends_on,omitempty"`
+	// Notes are numbers of Result.Notes.
+	Notes []int `json:"notes,omitempty"`
+}
+
+// Row is a line of a report's tables.
+type Row struct {
+	Workload string `json:"workload"`
+	Sink     string `json:"sink,omitempty"`
+	Chunk    int64  `json:"chunk"`
+	// Control says that the row is a control for every kernel shown.
+	Control bool `json:"control,omitempty"`
+}
+
+// Noise is the largest change of the control kernel, which is the baseline
+// with nothing but its layout changed.
+type Noise struct {
+	// Known is false when no control was measured: then no change is called.
+	Known   bool    `json:"known"`
+	Percent float64 `json:"percent"` // absolute
+	At      Key     `json:"at"`      // the cell it was found in
+	Cells   int     `json:"cells"`   // how many were looked at
+	// BootSpread is the widest range over boots of any lock-step cell, in
+	// percent of its median; 0 where every cell has one boot. It is shown
+	// beside the line and isn't part of it.
+	BootSpread   float64 `json:"boot_spread_percent"`
+	BootSpreadAt Key     `json:"boot_spread_at"`
+	// ByCondition and ByChunk are its parts, for information.
+	ByCondition []NoisePart `json:"by_condition,omitempty"`
+	ByChunk     []NoisePart `json:"by_chunk,omitempty"`
+}
+
+// NoisePart is the noise of the cells of one condition or chunk.
+type NoisePart struct {
+	Condition string  `json:"condition,omitempty"`
+	Chunk     int64   `json:"chunk,omitempty"`
+	Percent   float64 `json:"percent"`
+	Cells     int     `json:"cells"`
+}
+
+// UserCopies is a cell's number of copies from or to user memory per byte, out
+// of what ERMS changes: such a copy takes 1/8 instruction a byte without it and
+// 1 with it, in-kernel copies are the same (facts.md, section 7, trap 3).
+type UserCopies struct {
+	Key            // of the condition without ERMS
+	ERMS   string  `json:"erms"` // the condition with it
+	Copies float64 `json:"copies"`
+}
+
+// Kind sorts notes by what they are about.
+type Kind string
+
+// The kinds of note. The first three mean that something is wrong with the run.
+const (
+	Lost       Kind = "lost boots"
+	Broken     Kind = "determinism broken"
+	FailedOnes Kind = "failed samples"
+
+	Unfinished   Kind = "unfinished"
+	NoControl    Kind = "no control"
+	Taint        Kind = "taint"
+	Idle         Kind = "idle"
+	ControlMoved Kind = "control moved"
+	Depends      Kind = "depends"
+	Overlap      Kind = "overlap"
+)
+
+// Note is a footnote: data that travel with the result.
+type Note struct {
+	Number int    `json:"number"` // from 1
+	Kind   Kind   `json:"kind"`
+	Text   string `json:"text"` // one line
+	// Details are the cases, a line each.
+	Details []string `json:"details,omitempty"`
+}
+
+// Result is everything a report of a count run prints beside the manifest.
+type Result struct {
+	Baseline string `json:"baseline"`
+	Control  string `json:"control,omitempty"`
+	// Kernels are the columns: the baseline first, the control left out.
+	Kernels    []string `json:"kernels"`
+	Conditions []string `json:"conditions"`
+	// HeadlineChunk and HeadlineSink are what the summary shows, under the
+	// first condition.
+	HeadlineChunk int64  `json:"headline_chunk"`
+	HeadlineSink  string `json:"headline_sink"`
+	Seeds         int    `json:"seeds"`
+	Noise         Noise  `json:"noise"`
+	Rows          []Row  `json:"rows"`
+	// Cells are in the order of the tables; the control kernel's are among
+	// them.
+	Cells      []Cell       `json:"cells"`
+	UserCopies []UserCopies `json:"user_copies,omitempty"`
+	Notes      []Note       `json:"notes,omitempty"`
+
+	index map[Key]int
+}
+
+// Cell returns the cell of that key, or nil where nothing was measured.
+func (r *Result) Cell(k Key) *Cell {
+	if i, ok := r.index[k]; ok {
+		return &r.Cells[i]
+	}
+	return nil
+}
+
+// Wrong says whether a note of this kind means that something is wrong with the
+// run: lost boots, samples that failed, broken determinism.
+func (k Kind) Wrong() bool { return k == Lost || k == Broken || k == FailedOnes }
+
+// Wrong says whether any of the notes does.
+func (r *Result) Wrong() bool {
+	return slices.ContainsFunc(r.Notes, func(n Note) bool { return n.Kind.Wrong() })
+}
+
+// Count computes the values of a count run. It never fails: what is missing or
+// unusable is said in the notes.
+func Count(m store.Manifest, samples []store.Sample) *Result {
+	c := newCounter(m)
+	for _, s := range samples {
+		c.add(s)
+	}
+	r := &Result{Baseline: m.Baseline, Control: m.Control, HeadlineSink: headlineSink, Seeds: seeds(m)}
+	r.Cells = c.cells()
+	r.reindex()
+	r.changes()
+	r.noise(m)
+	r.call()
+	r.show(c)
+	r.dependences(c)
+	r.overlaps(c)
+	r.userCopies(m)
+	r.notes(c)
+	return r
+}
+
+func (r *Result) reindex() {
+	r.index = make(map[Key]int, len(r.Cells))
+	for i, c := range r.Cells {
+		r.index[c.Key] = i
+	}
+}

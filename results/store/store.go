@@ -1,0 +1,150 @@
+// Package store keeps what was measured: one folder a run, with the manifest,
+// the samples and the consoles.
+package store
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"splicelab/images/kernel"
+)
+
+// Sample is one object of samples.jsonl.
+type Sample struct {
+	Kernel   string           `json:"kernel"`
+	Workload string           `json:"workload"` // source-sink/method
+	Schedule string           `json:"schedule"`
+	Sink     string           `json:"sink,omitempty"`
+	CPUModel string           `json:"cpu_model"` // a name of the manifest's Conditions
+	Profile  string           `json:"profile"`
+	Chunk    int64            `json:"chunk"` // bytes
+	Bytes    int64            `json:"bytes"`
+	Mode     string           `json:"mode"` // count
+	Boot     string           `json:"boot"` // a name of the manifest's Boots
+	Rep      int              `json:"rep"`
+	Seed     uint64           `json:"seed"`
+	Metrics  map[string]int64 `json:"metrics,omitempty"`
+	Outcome  string           `json:"outcome"` // "ok", or why the sample doesn't count
+}
+
+// Boot is one boot of the run, planned or done.
+type Boot struct {
+	Name      string `json:"name"`
+	Kernel    string `json:"kernel"`
+	Family    string `json:"family"`
+	Condition string `json:"condition"`
+	Seed      uint64 `json:"seed"`
+	// Repeat counts boots of the same trial: 0 is measured, 1 and up must give
+	// the same digits and are not counted twice.
+	Repeat int `json:"repeat,omitempty"`
+
+	Outcome string   `json:"outcome,omitempty"` // empty until it was run
+	Detail  string   `json:"detail,omitempty"`
+	Taints  []string `json:"taints,omitempty"`
+	UUID    string   `json:"uuid,omitempty"`
+	// Digest is the SHA-256 of the result stream: two boots of one trial have
+	// the same.
+	Digest string `json:"digest,omitempty"`
+	// Earlier is the Digest of an earlier boot with the same inputs, from the
+	// sample cache; empty when there was none.
+	Earlier string `json:"earlier,omitempty"`
+	// Cached says that the samples are those of an earlier boot with the same
+	// inputs.
+	Cached bool `json:"cached,omitempty"`
+
+	// Samples and SamplesSHA256 are set by Run.Commit: how many lines of
+	// samples.jsonl are this boot's, and the SHA-256 of their bytes, in hex. A
+	// line that was lost or changed later is an error, never a missing row.
+	Samples       int    `json:"samples,omitempty"`
+	SamplesSHA256 string `json:"samples_sha256,omitempty"`
+}
+
+// OK is the outcome of a boot or a sample that counts.
+const OK = "ok"
+
+// Done says whether the boot was run, whatever became of it.
+func (b Boot) Done() bool { return b.Outcome != "" }
+
+// Condition is a named set of what may differ between boots beside the kernel
+// and the family: the CPU model and boot parameters.
+type Condition struct {
+	Name     string `json:"name"` // qemu64, qemu64+erms, qemu64/init_on_alloc
+	CPUModel string `json:"cpu_model"`
+	Cmdline  string `json:"cmdline"`
+	// Kernels are those the condition is measured on; empty means all.
+	Kernels []string `json:"kernels,omitempty"`
+}
+
+// Measures says whether the condition is measured on the kernel.
+func (c Condition) Measures(kernel string) bool {
+	return len(c.Kernels) == 0 || slices.Contains(c.Kernels, kernel)
+}
+
+// File is a file that figures depend on.
+type File struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+// ManifestVersion changes whenever an older lab would misread a manifest.
+const ManifestVersion = 1
+
+// Manifest is everything needed to repeat a run's figures, in itself.
+type Manifest struct {
+	Version int       `json:"version"`
+	Name    string    `json:"name"`
+	Started time.Time `json:"started"`
+	// Finished is zero while the run can be resumed.
+	Finished time.Time `json:"finished,omitzero"`
+	Command  string    `json:"command"` // that repeats it
+	Lab      string    `json:"lab"`     // version-control revision, "+dirty" when changed
+	Config   string    `json:"config"`  // the effective configuration, whole, YAML
+	Mode     string    `json:"mode"`
+
+	Baseline string         `json:"baseline"`
+	Control  string         `json:"control,omitempty"` // base-shifted
+	Kernels  []kernel.Image `json:"kernels"`
+	// Failed are kernels that could not be built, with the reason.
+	Failed map[string]string `json:"failed,omitempty"`
+
+	Guest       File     `json:"guest"`     // the agent
+	Initramfs   File     `json:"initramfs"` // without the plan
+	GoVersion   string   `json:"go_version"`
+	QEMUVersion string   `json:"qemu_version"`
+	QEMUArgs    []string `json:"qemu_args"` // of one boot, paths shortened
+
+	Host        Host        `json:"host"`
+	Accelerator string      `json:"accelerator"`
+	Conditions  []Condition `json:"conditions"`
+	Workloads   []string    `json:"workloads"` // shown in reports; globs
+	Chunks      []int64     `json:"chunks"`
+	Reps        int         `json:"reps"`
+	Boots       []Boot      `json:"boots"`
+	// Controls names, by kernel, the workloads whose code none of the kernel's
+	// patches touches, as path.Match globs; kernel "*" stands for all. Their
+	// change is expected to stay within the noise line.
+	Controls map[string][]string `json:"controls,omitempty"`
+	// Settings are the guest's, as the agent reported them.
+	Settings map[string]string `json:"settings,omitempty"`
+	// Notes are said aloud above every report: a pin that was not met, broken
+	// determinism, lost boots.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Host is the machine the VMs ran on.
+type Host struct {
+	CPU       string `json:"cpu"`
+	Cores     int    `json:"cores"`
+	MemoryMiB int    `json:"memory_mib"`
+	Kernel    string `json:"kernel"`
+	OS        string `json:"os"`
+}
+
+// Family is the part of a workload's name before the method: file-tcp of
+// file-tcp/sendfile. One boot runs one family.
+func Family(workload string) string {
+	family, _, _ := strings.Cut(workload, "/")
+	return family
+}
