@@ -1,0 +1,149 @@
+// Package plan turns a configuration into the boots of a run, in the order in
+// which they are to be run. It is pure: equal configurations give equal plans.
+package plan
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"splicelab/lab/config"
+	"splicelab/results/store"
+	"splicelab/workloads/wire"
+)
+
+// BuildOrder returns the kernels in the order in which they are to be built:
+// the baseline, the others as configured, the control last.
+func BuildOrder(c config.Config) []config.Kernel {
+	rank := func(k config.Kernel) int {
+		switch k.Name {
+		case c.Baseline:
+			return 0
+		case c.Control:
+			return 2
+		}
+		return 1
+	}
+	order := slices.Clone(c.Kernels)
+	slices.SortStableFunc(order, func(a, b config.Kernel) int { return rank(a) - rank(b) })
+	return order
+}
+
+// Conditions returns the manifest's conditions.
+func Conditions(c config.Config) []store.Condition {
+	var list []store.Condition
+	for _, cond := range c.Conditions {
+		list = append(list, store.Condition{
+			Name: cond.Name, CPUModel: cond.CPU, Cmdline: cond.CommandLine(), Kernels: cond.Kernels,
+		})
+	}
+	return list
+}
+
+// Boots returns every boot of the run. families are those to be run, whole.
+//
+// The order follows the build: first the baseline and the second kernel under
+// the first condition, which is the first comparison; then these two under the
+// other conditions; then kernel by kernel, as they are built. Within such a
+// step the trials are shuffled by the configuration's first seed, and kernels
+// are neighbours, so that a run that is cut off has pairs to compare.
+func Boots(c config.Config, families []string) []store.Boot {
+	var boots []store.Boot
+	random := rand.New(rand.NewPCG(c.Seeds[0], 0))
+	for _, group := range groups(c) {
+		boots = append(boots, group.boots(c, families, random)...)
+	}
+	return withRepeats(c, boots, random)
+}
+
+// group is a set of kernels and conditions that are run together.
+type group struct {
+	kernels    []config.Kernel
+	conditions []config.Condition
+}
+
+func groups(c config.Config) []group {
+	order := BuildOrder(c)
+	pair := order[:min(2, len(order))]
+	list := []group{{pair, c.Conditions[:1]}, {pair, c.Conditions[1:]}}
+	for i := len(pair); i < len(order); i++ {
+		list = append(list, group{order[i : i+1], c.Conditions[:1]}, group{order[i : i+1], c.Conditions[1:]})
+	}
+	return list
+}
+
+func (g group) boots(c config.Config, families []string, random *rand.Rand) []store.Boot {
+	var trials [][]store.Boot // each: one trial on all kernels
+	for _, cond := range g.conditions {
+		for _, family := range families {
+			for _, seed := range c.Seeds {
+				var boots []store.Boot
+				for _, k := range g.kernels {
+					if cond.On(k.Name) {
+						boots = append(boots, boot(k, family, cond, seed, 0))
+					}
+				}
+				random.Shuffle(len(boots), func(i, j int) { boots[i], boots[j] = boots[j], boots[i] })
+				trials = append(trials, boots)
+			}
+		}
+	}
+	random.Shuffle(len(trials), func(i, j int) { trials[i], trials[j] = trials[j], trials[i] })
+	return slices.Concat(trials...)
+}
+
+func boot(k config.Kernel, family string, cond config.Condition, seed uint64, repeat int) store.Boot {
+	return store.Boot{
+		// The form is the same for every boot; names are file names.
+		Name:   fmt.Sprintf("%s_%s_%s_s%d_r%d", k.Name, family, cond.Slug(), seed, repeat),
+		Kernel: k.Name, Family: family, Condition: cond.Name, Seed: seed, Repeat: repeat,
+	}
+}
+
+// withRepeats puts the second boots of c.RepeatTrials trials of each condition
+// behind the last first boot of their kernel, where they delay no comparison.
+func withRepeats(c config.Config, boots []store.Boot, random *rand.Rand) []store.Boot {
+	repeats := map[string][]store.Boot{} // by kernel
+	for _, cond := range c.Conditions {
+		var trials []store.Boot
+		for _, b := range boots {
+			if b.Condition == cond.Name {
+				trials = append(trials, b)
+			}
+		}
+		for _, i := range random.Perm(len(trials))[:min(c.RepeatTrials, len(trials))] {
+			b := trials[i]
+			again := boot(config.Kernel{Name: b.Kernel}, b.Family, cond, b.Seed, 1)
+			repeats[b.Kernel] = append(repeats[b.Kernel], again)
+		}
+	}
+	var all []store.Boot
+	for i, b := range boots {
+		all = append(all, b)
+		last := !slices.ContainsFunc(boots[i+1:], func(later store.Boot) bool { return later.Kernel == b.Kernel })
+		if last {
+			all = append(all, repeats[b.Kernel]...)
+		}
+	}
+	return all
+}
+
+// Wire returns what the guest is told for a boot.
+func Wire(c config.Config, b store.Boot) wire.Plan {
+	cond, chunks := c.Condition(b.Condition), c.Chunks
+	p := wire.Plan{
+		Version: wire.Version, Kind: wire.KindCount, Family: b.Family, Seed: b.Seed,
+		Schedules: []string{wire.ScheduleLockstep, wire.ScheduleStream},
+		Reps:      c.Reps, CellDeadline: c.CellDeadline,
+	}
+	if len(cond.Schedules) > 0 {
+		p.Schedules = cond.Schedules
+	}
+	if len(cond.Chunks) > 0 {
+		chunks = cond.Chunks
+	}
+	for _, chunk := range chunks {
+		p.Chunks = append(p.Chunks, int64(chunk))
+	}
+	return p
+}

@@ -1,0 +1,202 @@
+package plan_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"splicelab/lab/config"
+	"splicelab/lab/plan"
+	"splicelab/results/store"
+	"splicelab/workloads/wire"
+)
+
+func example() config.Config {
+	return config.Config{
+		Baseline: "base", Control: "shifted",
+		// Neither the baseline nor the control stands where it is built.
+		Kernels:   []config.Kernel{{Name: "shifted"}, {Name: "wrapper"}, {Name: "base"}, {Name: "deopt"}},
+		Workloads: []string{"*/*"},
+		Chunks:    []config.Size{4096, 65536}, Reps: 3, Seeds: []uint64{7, 9},
+		Conditions: []config.Condition{
+			{Name: "plain", CPU: "max", Cmdline: []string{"a=0", "b"}},
+			{Name: "plain a=1", CPU: "max,+x", Cmdline: []string{"a=1", "b"}, Kernels: []string{"base", "deopt", "shifted"}},
+		},
+		RepeatTrials: 2, CellDeadline: 60,
+	}
+}
+
+var families = []string{"file-tcp", "user-pipe"}
+
+func TestBuildOrder(t *testing.T) {
+	var names []string
+	for _, k := range plan.BuildOrder(example()) {
+		names = append(names, k.Name)
+	}
+	if diff := cmp.Diff([]string{"base", "wrapper", "deopt", "shifted"}, names); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestBootsGolden pins the order: a plan that changes makes a resumed run
+// another run.
+func TestBootsGolden(t *testing.T) {
+	var text strings.Builder
+	for _, b := range plan.Boots(example(), families) {
+		fmt.Fprintf(&text, "%-40s kernel=%s family=%s condition=%q seed=%d repeat=%d\n", b.Name, b.Kernel, b.Family, b.Condition, b.Seed, b.Repeat)
+	}
+	file := filepath.Join("testdata", "boots.txt")
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(file, []byte(text.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), text.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestEveryTrialOnce counts what the matrix asks for.
+func TestEveryTrialOnce(t *testing.T) {
+	boots := plan.Boots(example(), families)
+	names := map[string]bool{}
+	count := map[string]int{}
+	for _, b := range boots {
+		if names[b.Name] {
+			t.Errorf("%s is there twice", b.Name)
+		}
+		names[b.Name] = true
+		count[fmt.Sprintf("%s/%d", b.Condition, b.Repeat)]++
+		if b.Kernel == "wrapper" && b.Condition == "plain a=1" {
+			t.Errorf("%s: the condition isn't for this kernel", b.Name)
+		}
+		if strings.ContainsAny(b.Name, "/ \t'\"") {
+			t.Errorf("%q is no name of a file", b.Name)
+		}
+	}
+	want := map[string]int{
+		"plain/0":     4 * 2 * 2, // kernels, families, seeds
+		"plain a=1/0": 3 * 2 * 2,
+		"plain/1":     2,
+		"plain a=1/1": 2,
+	}
+	if diff := cmp.Diff(want, count); diff != "" {
+		t.Errorf("boots by condition and repeat (-want +got):\n%s", diff)
+	}
+}
+
+// TestFirstComparisonFirst: no boot of a third kernel or of another condition
+// before the pair of the first comparison is whole.
+func TestFirstComparisonFirst(t *testing.T) {
+	boots := plan.Boots(example(), families)
+	for _, b := range boots[:2*2*2] {
+		if (b.Kernel != "base" && b.Kernel != "wrapper") || b.Condition != "plain" || b.Repeat != 0 {
+			t.Errorf("%s is among the first comparison's boots", b.Name)
+		}
+	}
+	// A boot of a kernel comes after a boot of each kernel that is built before.
+	var seen []string
+	for _, b := range boots {
+		if !slices.Contains(seen, b.Kernel) {
+			seen = append(seen, b.Kernel)
+		}
+	}
+	for i, want := range []string{"deopt", "shifted"} {
+		if seen[2+i] != want {
+			t.Errorf("kernels appear in the order %v", seen)
+		}
+	}
+	if err := firstOfTrialFirst(boots); err != nil {
+		t.Error(err)
+	}
+}
+
+func firstOfTrialFirst(boots []store.Boot) error {
+	done := map[string]bool{}
+	for _, b := range boots {
+		first := strings.TrimSuffix(b.Name, "_r1") + "_r0"
+		if b.Repeat > 0 && !done[first] {
+			return fmt.Errorf("%s comes before %s", b.Name, first)
+		}
+		done[b.Name] = true
+	}
+	return nil
+}
+
+// TestSeedOrders: another first seed is another order of the same boots.
+func TestSeedOrders(t *testing.T) {
+	c := example()
+	c.RepeatTrials = 0
+	a := plan.Boots(c, families)
+	c.Seeds = []uint64{9, 7}
+	b := plan.Boots(c, families)
+	if cmp.Equal(a, b) {
+		t.Error("the seed changes nothing")
+	}
+	byName := func(x, y store.Boot) int { return strings.Compare(x.Name, y.Name) }
+	slices.SortFunc(a, byName)
+	slices.SortFunc(b, byName)
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Errorf("the seed changes the boots themselves:\n%s", diff)
+	}
+}
+
+func TestOneKernel(t *testing.T) {
+	c := example()
+	c.Kernels, c.Control, c.Conditions, c.RepeatTrials = c.Kernels[2:3], "", c.Conditions[:1], 99
+	boots := plan.Boots(c, families)
+	if len(boots) != 2*4 {
+		t.Errorf("%d boots, want 4 trials, each twice", len(boots))
+	}
+}
+
+func TestConditions(t *testing.T) {
+	want := []store.Condition{
+		{Name: "plain", CPUModel: "max", Cmdline: "a=0 b"},
+		{Name: "plain a=1", CPUModel: "max,+x", Cmdline: "a=1 b", Kernels: []string{"base", "deopt", "shifted"}},
+	}
+	if diff := cmp.Diff(want, plan.Conditions(example())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWire(t *testing.T) {
+	got := plan.Wire(example(), store.Boot{Kernel: "base", Family: "file-tcp", Seed: 9, Repeat: 1})
+	want := wire.Plan{
+		Version: wire.Version, Kind: wire.KindCount, Family: "file-tcp", Seed: 9,
+		Chunks: []int64{4096, 65536}, Schedules: []string{"lockstep", "stream"}, Reps: 3, CellDeadline: 60,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	c := example()
+	for i := range c.Conditions {
+		c.Conditions[i].Chunks, c.Conditions[i].Schedules = []config.Size{65536}, []string{"lockstep"}
+	}
+	got = plan.Wire(c, store.Boot{Kernel: "base", Family: "file-tcp", Condition: c.Conditions[0].Name, Seed: 9})
+	want.Chunks, want.Schedules = []int64{65536}, []string{"lockstep"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("scoped (-want +got):\n%s", diff)
+	}
+}
+
+// TestLargestPlanFits: what lab/config accepts, the plan's file has room for.
+func TestLargestPlanFits(t *testing.T) {
+	c := example()
+	c.Chunks = nil
+	for i := range config.Size(64) {
+		c.Chunks = append(c.Chunks, config.MaxChunk-i)
+	}
+	if _, err := plan.Wire(c, store.Boot{Family: strings.Repeat("f", 100), Seed: 1<<64 - 1}).Encode(); err != nil {
+		t.Error(err)
+	}
+}
