@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"splicelab/lab/config"
+)
+
+func newList(w Work, io Streams) *cobra.Command {
+	var typed choice
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List a configuration's kernels, workloads and conditions, and the stored runs",
+		Args:  atMost(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := typed.config(w, cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return printList(io, cfg, w.Paths, storedRuns(runsFolder))
+		},
+	}
+	typed.fileFlag(cmd.Flags())
+	return cmd
+}
+
+func printList(io Streams, cfg config.Config, paths []Path, runs []storedRun) error {
+	out := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(out, "Kernels (%s, line %s)\n", cfg.Name, cfg.Line)
+	for _, k := range cfg.Kernels {
+		fmt.Fprintf(out, "  %s\t%s%s\n", k.Name, strings.Join(k.Series, " + "), role(cfg, k.Name))
+	}
+	fmt.Fprintln(out, "\nWorkloads")
+	for _, p := range paths {
+		mark := ""
+		if !cfg.Shows(p.Name) {
+			mark = " (not in " + cfg.Name + ")"
+		}
+		fmt.Fprintf(out, "  %s\t%s%s\n", p.Name, p.About, mark)
+	}
+	fmt.Fprintln(out, "\nConditions")
+	for _, c := range cfg.Conditions {
+		on := "all kernels"
+		if len(c.Kernels) > 0 {
+			on = strings.Join(c.Kernels, ", ")
+		}
+		fmt.Fprintf(out, "  %s\t-cpu %s, %s\t%s\n", c.Name, c.CPU, c.CommandLine(), on)
+	}
+	fmt.Fprintln(out, "\nRuns")
+	for _, r := range runs {
+		fmt.Fprintf(out, "  %s\t%s\n", r.dir, r.state)
+	}
+	if len(runs) == 0 {
+		fmt.Fprintln(out, "  none yet: lab run")
+	}
+	return out.Flush()
+}
+
+func role(cfg config.Config, kernel string) string {
+	switch kernel {
+	case cfg.Baseline:
+		return "(baseline)"
+	case cfg.Control:
+		return " (control)"
+	}
+	return ""
+}
+
+func newVersion(io Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print which lab this is",
+		Args:  atMost(0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(io.Out, "splicelab %s, %s %s/%s\n", Revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// Revision returns the version-control revision that this binary was built
+// from, with "+dirty" when the tree was changed; "unknown" when it was built
+// without.
+func Revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, dirty := "unknown", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+dirty"
+		}
+	}
+	return revision + dirty
+}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"splicelab/lab/config"
+	"splicelab/lab/exit"
+)
+
+// shippedConfig is what commands read when -c names nothing else.
+const shippedConfig = "configs/lab.yaml"
+
+// choice is what the user typed about the configuration.
+type choice struct {
+	file            string
+	kernels         []string
+	workloads       []string
+	mode, out       string
+	tarball, sha256 string
+	noSampleCache   bool
+}
+
+func (c *choice) fileFlag(f *pflag.FlagSet) {
+	f.StringVarP(&c.file, "config", "c", shippedConfig, "configuration `FILE`, or the name of a shipped one")
+}
+
+func (c *choice) sourceFlags(f *pflag.FlagSet) {
+	f.StringVar(&c.tarball, "tarball", "", "kernel source: `FILE-OR-URL` of a tarball, instead of the configured source")
+	f.StringVar(&c.sha256, "sha256", "", "SHA-256 of --tarball, `HEX`")
+}
+
+func (c *choice) runFlags(f *pflag.FlagSet) {
+	c.fileFlag(f)
+	c.sourceFlags(f)
+	f.StringSliceVar(&c.kernels, "kernel", nil, "measure these kernels only, and the baseline and the control: `A,B`")
+	f.StringSliceVar(&c.workloads, "workload", nil, "run and show these copy paths only: `GLOB`")
+	f.StringVar(&c.mode, "mode", "count", "what to measure, `MODE`: count")
+	f.StringVar(&c.out, "out", "", "the run's `DIR` (default results/runs/<time>-<name>)")
+	f.BoolVar(&c.noSampleCache, "no-sample-cache", false, "boot even where the samples of an equal boot are kept")
+}
+
+// settings returns the flags that were typed as values of configuration keys.
+func (c *choice) settings(f *pflag.FlagSet) []config.Setting {
+	var list []config.Setting
+	for _, s := range []config.Setting{
+		{Flag: "--workload", Key: "workloads", Value: c.workloads},
+		{Flag: "--mode", Key: "mode", Value: c.mode},
+		{Flag: "--out", Key: "out", Value: c.out},
+		{Flag: "--no-sample-cache", Key: "sample_cache", Value: !c.noSampleCache},
+	} {
+		if f.Changed(s.Flag[len("--"):]) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// config returns the effective configuration, with every kernel still in it.
+func (c *choice) config(w Work, f *pflag.FlagSet) (config.Config, error) {
+	cfg, err := config.Load(config.Options{File: c.file, Settings: c.settings(f), Known: w.Known})
+	if err != nil {
+		return config.Config{}, err
+	}
+	if f.Changed("tarball") || f.Changed("sha256") {
+		return cfg.UseTarball("--tarball", c.tarball, c.sha256)
+	}
+	return cfg, nil
+}
+
+func newRun(w Work, io Streams, args []string) *cobra.Command {
+	var (
+		typed choice
+		req   RunRequest
+	)
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Build what is missing, measure, report",
+		Args:  atMost(0, "no arguments (kernels: --kernel A,B; workloads: --workload GLOB)"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f := cmd.Flags()
+			req.Command = command(os.Environ(), args)
+			if f.Changed("resume") {
+				if err := alone(f, "resume"); err != nil {
+					return err
+				}
+				req.Resume = runDir(req.Resume)
+				return w.Run(cmd.Context(), req, io)
+			}
+			cfg, err := typed.config(w, f)
+			if err != nil {
+				return err
+			}
+			if req.Config, err = chooseKernels(cfg, typed.kernels, f, io); err != nil {
+				return err
+			}
+			return w.Run(cmd.Context(), req, io)
+		},
+	}
+	typed.runFlags(cmd.Flags())
+	cmd.Flags().StringVar(&req.Resume, "resume", "", "go on with the run in `DIR`, which was cut off")
+	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "print the plan and the commands, start nothing")
+	return cmd
+}
+
+// command is what repeats this command line: the arguments, and the environment
+// where it changes the configuration.
+func command(environ, args []string) string {
+	words := ""
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, config.EnvPrefix) && value != "" {
+			words += name + "=" + quote([]string{value}) + " "
+		}
+	}
+	return words + "lab " + quote(args)
+}
+
+// alone refuses flags beside name.
+func alone(f *pflag.FlagSet, name string) error {
+	var err error
+	f.Visit(func(other *pflag.Flag) {
+		if other.Name != name && err == nil {
+			err = exit.Errorf(exit.Usage, "--%s: the run has its configuration already: leave out --%s", name, other.Name)
+		}
+	})
+	if err == nil && f.Lookup(name).Value.String() == "" {
+		err = exit.Errorf(exit.Usage, "--%s: name the run's folder, such as results/runs/latest", name)
+	}
+	return err
+}
+
+// chooseKernels applies --kernel and says which kernels stay beside those
+// named.
+func chooseKernels(cfg config.Config, names []string, f *pflag.FlagSet, io Streams) (config.Config, error) {
+	if !f.Changed("kernel") {
+		return cfg, nil
+	}
+	cfg, kept, err := cfg.Choose("--kernel", names)
+	for _, k := range kept {
+		role := "the baseline: every comparison needs it"
+		if k == cfg.Control {
+			role = "the control: it shows the noise"
+		}
+		fmt.Fprintf(io.Err, "lab: %s is measured too, as %s\n", k, role)
+	}
+	return cfg, err
+}

@@ -1,0 +1,62 @@
+package run
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"splicelab/lab/config"
+	"splicelab/lab/plan"
+	"splicelab/lab/vm"
+	"splicelab/results/store"
+)
+
+// DryRun prints the plan and the exact commands, and starts nothing. Paths of
+// what isn't built yet are printed as $KERNEL and $RUN.
+func DryRun(w io.Writer, c config.Config, known config.Known) error {
+	for _, k := range plan.BuildOrder(c) {
+		spec, err := Spec(c, k)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "build %s: %s, %s\n", k.Name, spec.Source, seriesText(k))
+		for _, series := range spec.Series {
+			for _, p := range series.Patches {
+				fmt.Fprintf(w, "  %s/%s\n", series.Name, p.Name)
+			}
+		}
+	}
+	return printBoots(w, c, plan.Boots(c, c.Families(known.Paths)))
+}
+
+func seriesText(k config.Kernel) string {
+	if len(k.Series) == 0 {
+		return "no series"
+	}
+	return "series " + strings.Join(k.Series, ", ")
+}
+
+func printBoots(w io.Writer, c config.Config, boots []store.Boot) error {
+	fmt.Fprintf(w, "%d boots, %d side by side:\n", len(boots), jobs(c))
+	for _, b := range boots {
+		args, err := vm.Args(vmBoot(c, b, filepath.Join("$KERNEL", b.Kernel, "bzImage"), "$RUN", filepath.Join("$RUN", "console", b.Name)))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "boot %s: family %s, %s, seed %d\n  qemu-system-x86_64", b.Name, b.Family, b.Condition, b.Seed)
+		for _, a := range args {
+			fmt.Fprint(w, " ", shellWord(a))
+		}
+		fmt.Fprintln(w)
+	}
+	return nil
+}
+
+// shellWord quotes what a shell would split.
+func shellWord(a string) string {
+	if a == "" || strings.ContainsAny(a, " \t*?;&|<>()'\"\\") {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(a) + `"`
+	}
+	return a
+}
