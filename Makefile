@@ -13,6 +13,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Nothing starts before the preflight has passed, with -j neither.
 .NOTPARALLEL:
 
+# Stands in every manifest. Empty outside a git checkout.
+REVISION = $(shell git rev-parse HEAD 2>/dev/null | tr -d '\n'; test -z "$$(git status --porcelain 2>/dev/null)" || printf %s +dirty)
+
 .PHONY: help
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,7 +31,7 @@ preflight: ## check this machine, install Debian packages that are missing
 
 .PHONY: build
 build: ## build bin/lab
-	go build -o bin/lab ./lab
+	go build -ldflags '-X splicelab/lab/cli.linked=$(REVISION)' -o bin/lab ./lab
 
 .PHONY: test
 test: preflight lint ## everything that must pass: lint, unit tests, tests on real VMs

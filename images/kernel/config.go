@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -149,7 +148,10 @@ func (j *job) configure(ctx context.Context, o *output) error {
 	}
 	if err := checkConfig(want, final); err != nil {
 		// make ended by itself: nothing is half written.
-		return errors.Join(err, o.end(phasePrepare))
+		if endErr := o.end(phasePrepare); endErr != nil {
+			return endErr
+		}
+		return err
 	}
 	config := filepath.Join(o.dir, ".config")
 	if old, err := os.ReadFile(config); err != nil || string(old) != final {

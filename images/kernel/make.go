@@ -74,7 +74,7 @@ func (j *job) make(ctx context.Context, o *output, r makeRun) error {
 		Inherit: []*os.File{o.tree.lock},
 		Timeout: makeTimeout,
 	})
-	return j.explainMake(err)
+	return j.explainMake(err, o)
 }
 
 // lineWriter calls line for every whole line written to it.
@@ -198,7 +198,7 @@ func (p *progress) remember() error {
 }
 
 // explainMake says why make failed: the compiler's words, or the host's lack.
-func (j *job) explainMake(err error) error {
+func (j *job) explainMake(err error, o *output) error {
 	var failed *command.Error
 	if !errors.As(err, &failed) || !failed.Exited() {
 		return err
@@ -207,7 +207,7 @@ func (j *job) explainMake(err error) error {
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}
-	return explainLog(j.spec.Name, string(log), j.log.Name())
+	return explainLog(j.spec.Name, strings.ReplaceAll(string(log), o.src()+"/", ""), j.log.Name())
 }
 
 // maxErrorLines is how many of the compiler's lines a CompileError carries.

@@ -84,10 +84,17 @@ func newVersion(io Streams) *cobra.Command {
 	}
 }
 
+// linked is the revision as the Makefile links it in: go's own stamp is often
+// switched off (GOFLAGS=-buildvcs=false).
+var linked string
+
 // Revision returns the version-control revision that this binary was built
 // from, with "+dirty" when the tree was changed; "unknown" when it was built
 // without.
 func Revision() string {
+	if linked != "" {
+		return linked
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

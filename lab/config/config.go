@@ -37,7 +37,7 @@ type Config struct {
 	// Jobs is the number of VMs side by side; 0 means as many as cores and
 	// memory allow.
 	Jobs int `mapstructure:"jobs" yaml:"jobs"`
-	// RepeatTrials is how many trials of each condition are booted twice.
+	// RepeatTrials is how many trials of the first condition are booted twice.
 	RepeatTrials int  `mapstructure:"repeat_trials" yaml:"repeat_trials"`
 	SampleCache  bool `mapstructure:"sample_cache" yaml:"sample_cache"`
 	// CellDeadline is in seconds of guest time.
@@ -68,6 +68,9 @@ type Condition struct {
 	Chunks  []Size   `mapstructure:"chunks" yaml:"chunks,flow,omitempty"`
 	// Schedules are lockstep and stream.
 	Schedules []string `mapstructure:"schedules" yaml:"schedules,flow,omitempty"`
+	// TouchedOnly leaves out families of which no copy path is touched by the
+	// kernel's patches: the other conditions have them as controls.
+	TouchedOnly bool `mapstructure:"touched_only" yaml:"touched_only,omitempty"`
 }
 
 // Source is where a line's kernel comes from; see kernel.SourceSpec.

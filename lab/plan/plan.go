@@ -40,6 +40,13 @@ func Conditions(c config.Config) []store.Condition {
 	return list
 }
 
+// Touch tells what a kernel's patches change.
+type Touch interface {
+	// Untouched reports whether none of a kernel's patches changes the code of
+	// any copy path of a family.
+	Untouched(kernel, family string) bool
+}
+
 // Boots returns every boot of the run. families are those to be run, whole.
 //
 // The order follows the build: first the baseline and the second kernel under
@@ -47,11 +54,11 @@ func Conditions(c config.Config) []store.Condition {
 // other conditions; then kernel by kernel, as they are built. Within such a
 // step the trials are shuffled by the configuration's first seed, and kernels
 // are neighbours, so that a run that is cut off has pairs to compare.
-func Boots(c config.Config, families []string) []store.Boot {
+func Boots(c config.Config, families []string, touch Touch) []store.Boot {
 	var boots []store.Boot
 	random := rand.New(rand.NewPCG(c.Seeds[0], 0))
 	for _, group := range groups(c) {
-		boots = append(boots, group.boots(c, families, random)...)
+		boots = append(boots, group.boots(c, families, touch, random)...)
 	}
 	return withRepeats(c, boots, random)
 }
@@ -72,14 +79,14 @@ func groups(c config.Config) []group {
 	return list
 }
 
-func (g group) boots(c config.Config, families []string, random *rand.Rand) []store.Boot {
+func (g group) boots(c config.Config, families []string, touch Touch, random *rand.Rand) []store.Boot {
 	var trials [][]store.Boot // each: one trial on all kernels
 	for _, cond := range g.conditions {
 		for _, family := range families {
 			for _, seed := range c.Seeds {
 				var boots []store.Boot
 				for _, k := range g.kernels {
-					if cond.On(k.Name) {
+					if cond.On(k.Name) && !(cond.TouchedOnly && touch.Untouched(k.Name, family)) {
 						boots = append(boots, boot(k, family, cond, seed, 0))
 					}
 				}
@@ -100,22 +107,22 @@ func boot(k config.Kernel, family string, cond config.Condition, seed uint64, re
 	}
 }
 
-// withRepeats puts the second boots of c.RepeatTrials trials of each condition
-// behind the last first boot of their kernel, where they delay no comparison.
+// withRepeats puts the second boots of c.RepeatTrials trials of the first
+// condition behind the last first boot of their kernel, where they delay no
+// comparison.
 func withRepeats(c config.Config, boots []store.Boot, random *rand.Rand) []store.Boot {
 	repeats := map[string][]store.Boot{} // by kernel
-	for _, cond := range c.Conditions {
-		var trials []store.Boot
-		for _, b := range boots {
-			if b.Condition == cond.Name {
-				trials = append(trials, b)
-			}
+	cond := c.Conditions[0]
+	var trials []store.Boot
+	for _, b := range boots {
+		if b.Condition == cond.Name {
+			trials = append(trials, b)
 		}
-		for _, i := range random.Perm(len(trials))[:min(c.RepeatTrials, len(trials))] {
-			b := trials[i]
-			again := boot(config.Kernel{Name: b.Kernel}, b.Family, cond, b.Seed, 1)
-			repeats[b.Kernel] = append(repeats[b.Kernel], again)
-		}
+	}
+	for _, i := range random.Perm(len(trials))[:min(c.RepeatTrials, len(trials))] {
+		b := trials[i]
+		again := boot(config.Kernel{Name: b.Kernel}, b.Family, cond, b.Seed, 1)
+		repeats[b.Kernel] = append(repeats[b.Kernel], again)
 	}
 	var all []store.Boot
 	for i, b := range boots {

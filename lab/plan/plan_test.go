@@ -47,7 +47,7 @@ func TestBuildOrder(t *testing.T) {
 // another run.
 func TestBootsGolden(t *testing.T) {
 	var text strings.Builder
-	for _, b := range plan.Boots(example(), families) {
+	for _, b := range plan.Boots(example(), families, untouched{}) {
 		fmt.Fprintf(&text, "%-40s kernel=%s family=%s condition=%q seed=%d repeat=%d\n", b.Name, b.Kernel, b.Family, b.Condition, b.Seed, b.Repeat)
 	}
 	file := filepath.Join("testdata", "boots.txt")
@@ -67,7 +67,7 @@ func TestBootsGolden(t *testing.T) {
 
 // TestEveryTrialOnce counts what the matrix asks for.
 func TestEveryTrialOnce(t *testing.T) {
-	boots := plan.Boots(example(), families)
+	boots := plan.Boots(example(), families, untouched{})
 	names := map[string]bool{}
 	count := map[string]int{}
 	for _, b := range boots {
@@ -87,7 +87,6 @@ func TestEveryTrialOnce(t *testing.T) {
 		"plain/0":     4 * 2 * 2, // kernels, families, seeds
 		"plain a=1/0": 3 * 2 * 2,
 		"plain/1":     2,
-		"plain a=1/1": 2,
 	}
 	if diff := cmp.Diff(want, count); diff != "" {
 		t.Errorf("boots by condition and repeat (-want +got):\n%s", diff)
@@ -97,7 +96,7 @@ func TestEveryTrialOnce(t *testing.T) {
 // TestFirstComparisonFirst: no boot of a third kernel or of another condition
 // before the pair of the first comparison is whole.
 func TestFirstComparisonFirst(t *testing.T) {
-	boots := plan.Boots(example(), families)
+	boots := plan.Boots(example(), families, untouched{})
 	for _, b := range boots[:2*2*2] {
 		if (b.Kernel != "base" && b.Kernel != "wrapper") || b.Condition != "plain" || b.Repeat != 0 {
 			t.Errorf("%s is among the first comparison's boots", b.Name)
@@ -136,9 +135,9 @@ func firstOfTrialFirst(boots []store.Boot) error {
 func TestSeedOrders(t *testing.T) {
 	c := example()
 	c.RepeatTrials = 0
-	a := plan.Boots(c, families)
+	a := plan.Boots(c, families, untouched{})
 	c.Seeds = []uint64{9, 7}
-	b := plan.Boots(c, families)
+	b := plan.Boots(c, families, untouched{})
 	if cmp.Equal(a, b) {
 		t.Error("the seed changes nothing")
 	}
@@ -153,7 +152,7 @@ func TestSeedOrders(t *testing.T) {
 func TestOneKernel(t *testing.T) {
 	c := example()
 	c.Kernels, c.Control, c.Conditions, c.RepeatTrials = c.Kernels[2:3], "", c.Conditions[:1], 99
-	boots := plan.Boots(c, families)
+	boots := plan.Boots(c, families, untouched{})
 	if len(boots) != 2*4 {
 		t.Errorf("%d boots, want 4 trials, each twice", len(boots))
 	}
@@ -186,6 +185,27 @@ func TestWire(t *testing.T) {
 	want.Chunks, want.Schedules = []int64{65536}, []string{"lockstep"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("scoped (-want +got):\n%s", diff)
+	}
+}
+
+// untouched are families by kernel.
+type untouched map[string]string
+
+func (u untouched) Untouched(kernel, family string) bool { return u[kernel] == family }
+
+func TestTouchedOnlyLeavesControlsOut(t *testing.T) {
+	c := example()
+	touch := untouched{"deopt": families[0]}
+	all := len(plan.Boots(c, families, touch))
+	c.Conditions[1].TouchedOnly = true
+	boots := plan.Boots(c, families, touch)
+	for _, b := range boots {
+		if b.Condition == c.Conditions[1].Name && b.Kernel == "deopt" && b.Family == families[0] {
+			t.Errorf("%s is planned", b.Name)
+		}
+	}
+	if left := all - len(boots); left != len(c.Seeds) {
+		t.Errorf("%d boots left out, want one a seed", left)
 	}
 }
 

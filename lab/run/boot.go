@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"splicelab/images/initrd"
 	"splicelab/images/kernel"
@@ -85,6 +86,7 @@ func (s *session) trial(ctx context.Context, worker int, b store.Boot, img *kern
 	if err != nil {
 		return err
 	}
+	b.HostCPU = result.CPU.Round(10 * time.Millisecond).Seconds()
 	if result.Outcome != vm.OK {
 		b.Outcome, b.Detail, b.Taints = string(result.Outcome), result.Detail, result.Taints
 		s.progress.say(fmt.Sprintf("boot %s: %s: %s (console: %s)", b.Name, b.Outcome, b.Detail, spec.Console))

@@ -27,7 +27,11 @@ func DryRun(w io.Writer, c config.Config, known config.Known) error {
 			}
 		}
 	}
-	return printBoots(w, c, plan.Boots(c, c.Families(known.Paths)))
+	untouched, err := untouchedPaths(c, known.Paths)
+	if err != nil {
+		return err
+	}
+	return printBoots(w, c, plan.Boots(c, c.Families(known.Paths), untouched))
 }
 
 func seriesText(k config.Kernel) string {

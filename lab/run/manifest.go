@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,12 +31,12 @@ func newManifest(s *session, req Request, guest initrd.Guest) (store.Manifest, e
 		Initramfs: store.File{Name: "initramfs", SHA256: s.initrd.SHA256, Size: s.initrd.Size},
 		GoVersion: guest.GoVersion, QEMUVersion: s.qemu, Host: host(), Accelerator: "tcg",
 		Conditions: plan.Conditions(c), Workloads: c.Workloads, Reps: c.Reps,
-		Boots: plan.Boots(c, c.Families(req.Known.Paths)),
 	}
-	var err error
-	if m.Controls, err = controls(c, req.Known.Paths); err != nil {
+	untouched, err := untouchedPaths(c, req.Known.Paths)
+	if err != nil {
 		return m, err
 	}
+	m.Controls, m.Boots = untouched.byKernel, plan.Boots(c, c.Families(req.Known.Paths), untouched)
 	for _, chunk := range c.Chunks {
 		m.Chunks = append(m.Chunks, int64(chunk))
 	}
@@ -47,22 +48,35 @@ func newManifest(s *session, req Request, guest initrd.Guest) (store.Manifest, e
 	return m, nil
 }
 
-// controls names, by kernel, the copy paths that none of its patches touches.
-func controls(c config.Config, paths []string) (map[string][]string, error) {
-	all := map[string][]string{}
+// untouched is what the kernels' patches leave alone, by what the series
+// declare.
+type untouched struct {
+	paths    []string            // all copy paths
+	byKernel map[string][]string // those that none of the kernel's patches touches
+}
+
+func untouchedPaths(c config.Config, paths []string) (untouched, error) {
+	u := untouched{paths, map[string][]string{}}
 	for _, k := range c.Kernels {
 		if len(k.Series) == 0 {
 			continue
 		}
-		untouched, err := images.Untouched(k.Series, paths)
+		list, err := images.Untouched(k.Series, paths)
 		if err != nil {
-			return nil, err
+			return u, err
 		}
-		if len(untouched) > 0 {
-			all[k.Name] = untouched
+		if len(list) > 0 {
+			u.byKernel[k.Name] = list
 		}
 	}
-	return all, nil
+	return u, nil
+}
+
+// Untouched implements plan.Touch.
+func (u untouched) Untouched(kernel, family string) bool {
+	return !slices.ContainsFunc(u.paths, func(p string) bool {
+		return store.Family(p) == family && !slices.Contains(u.byKernel[kernel], p)
+	})
 }
 
 // host describes the machine the VMs run on. What can't be read stays empty:

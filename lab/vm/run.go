@@ -21,7 +21,7 @@ import (
 type limits struct {
 	call time.Duration // one QMP exchange, and QEMU's way to its socket
 	exit time.Duration // from the guest's shutdown to QEMU's end
-	quit time.Duration // QEMU's answer to being told to quit
+	quit time.Duration // from the watchdog's verdict to QEMU's end
 	poll time.Duration // between two looks at the clocks
 	// files bounds console and results, in bytes each: a guest that writes
 	// without end must not fill the host's disk.
@@ -132,6 +132,8 @@ func (v *vm) attach(ctx context.Context, listener net.Listener, dir string) erro
 	if v.mon, err = newMonitor(conn, dir, v.lim.call, v.proc.kill); err != nil {
 		return err
 	}
+	// Both sides are connected: what is not there cannot be left behind.
+	os.RemoveAll(dir)
 	if err := v.mon.Connect(); err != nil {
 		return err
 	}
@@ -210,15 +212,16 @@ func (v *vm) overdue() string {
 }
 
 // stop ends a machine whose time is up. Where its processor stood goes into
-// the reason; then QEMU is told to quit, then killed.
+// the reason; then QEMU is told to quit. One that does not listen is killed.
 func (v *vm) stop() {
+	killer := time.AfterFunc(v.lim.quit, v.proc.kill)
+	defer killer.Stop()
 	if where := v.where(); where != "" {
 		v.stopped += ", the processor at " + where
 	}
-	if v.mon.execute(qmp.Command{Execute: "quit"}, &struct{}{}) == nil && v.proc.exitsWithin(v.lim.quit) {
-		return
+	if v.mon.execute(qmp.Command{Execute: "quit"}, &struct{}{}) != nil {
+		v.proc.kill()
 	}
-	v.proc.kill()
 	<-v.proc.done
 }
 

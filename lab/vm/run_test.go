@@ -99,7 +99,7 @@ func playGuest(mode string, p *peer, console, results string) {
 		p.command()
 	case "spins":
 		go func() {
-			for {
+			for n := uint64(1); n != 0; n++ {
 			}
 		}()
 		p.command()
@@ -171,7 +171,7 @@ func TestRun(t *testing.T) {
 		"never connects": {func(_ *Boot, l *limits) { l.call = hasty }, QEMUDied, "QEMU did not connect"},
 		"floods":         {want: Hang, detail: "console grew over 1 MiB"},
 		"spins": {
-			func(b *Boot, _ *limits) { b.CPUDeadline = 50 * time.Millisecond },
+			func(b *Boot, l *limits) { b.CPUDeadline, l.quit = hasty, 2*time.Second },
 			Hang, "50ms of QEMU's CPU time passed, the processor at 0xffffffff81530a00 (kernel)",
 		},
 		"sleeps": {func(b *Boot, _ *limits) { b.WallDeadline = hasty }, Hang, "50ms of wall time passed"},
@@ -266,6 +266,8 @@ func TestRunLeavesNoFolder(t *testing.T) {
 // A lab that is killed takes its QEMU along.
 func TestQEMUDoesNotOutliveTheLab(t *testing.T) {
 	b, _ := fakeQEMU(t, "spins")
+	parent := t.TempDir()
+	t.Setenv("TMPDIR", parent)
 	lab := exec.Command("/proc/self/exe")
 	lab.Env = append(os.Environ(), labEnv+"="+filepath.Dir(b.Console))
 	if err := lab.Start(); err != nil {
@@ -279,6 +281,9 @@ func TestQEMUDoesNotOutliveTheLab(t *testing.T) {
 	}
 	lab.Process.Kill()
 	lab.Wait()
+	if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 	text, err := os.ReadFile(os.Getenv(pidEnv))
 	if err != nil {
 		t.Fatal(err)

@@ -49,6 +49,9 @@ type Boot struct {
 	// Earlier is the Digest of an earlier boot with the same inputs, from the
 	// sample cache; empty when there was none.
 	Earlier string `json:"earlier,omitempty"`
+	// HostCPU is what QEMU took, in seconds of the host's CPU time. No figure
+	// depends on it.
+	HostCPU float64 `json:"host_cpu_s,omitempty"`
 	// Cached says that the samples are those of an earlier boot with the same
 	// inputs.
 	Cached bool `json:"cached,omitempty"`

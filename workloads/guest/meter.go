@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,7 @@ type region struct {
 type meter struct {
 	receiver int // process of the receiver; 0: none
 	tasks    []*task
+	newest   string // the last process number given away, when tasks was read
 	buf      [64]byte
 
 	receiverTime, self, clock int64
@@ -95,6 +97,14 @@ func (m *meter) stop() (region, error) {
 // discover opens the schedstat of every task that isn't known yet, kernel
 // threads included, but for the calling thread.
 func (m *meter) discover() error {
+	newest, err := newestTask()
+	if err != nil {
+		return err
+	}
+	if newest == m.newest {
+		return nil
+	}
+	m.newest = newest
 	own := unix.Gettid()
 	processes, err := numbers("/proc")
 	if err != nil {
@@ -161,6 +171,17 @@ func runTime(stat []byte) (int64, error) {
 		return 0, fmt.Errorf("the kernel keeps no CPU time (SCHED_INFO): %w", err)
 	}
 	return n, nil
+}
+
+// newestTask is the number that the kernel gave to a task last: while it stays
+// the same there is no new one (loadavg_proc_show).
+func newestTask() (string, error) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "", fmt.Errorf("the newest task: %w", err)
+	}
+	fields := strings.Fields(string(text))
+	return fields[len(fields)-1], nil
 }
 
 // numbers returns the entries of a folder that are numbers.

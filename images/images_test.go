@@ -1,0 +1,81 @@
+package images
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLines(t *testing.T) {
+	if !slices.Contains(Lines(), "6.12") {
+		t.Errorf("lines %v", Lines())
+	}
+	lines := []string{"7.3", "6.12", "6.9", "10.1"}
+	slices.SortFunc(lines, compareLines)
+	if diff := cmp.Diff([]string{"6.9", "6.12", "7.3", "10.1"}, lines); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEverySeriesIsWhole(t *testing.T) {
+	for _, line := range Lines() {
+		for _, name := range SeriesNames(line) {
+			s, err := Series(line, name)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			var names []string
+			for _, p := range s.Patches {
+				names = append(names, p.Name)
+				if !strings.HasPrefix(p.Text, "From ") && !strings.HasPrefix(p.Text, "From: ") || !strings.Contains(p.Text, "\nSubject: ") || !strings.Contains(p.Text, "\n--- a/") {
+					t.Errorf("%s/%s/%s is not a patch with a message", line, name, p.Name)
+				}
+			}
+			if s.Name != name || !slices.IsSorted(names) || !strings.HasPrefix(names[0], "0001-") {
+				t.Errorf("series %s of line %s holds %v", name, line, names)
+			}
+		}
+	}
+}
+
+func TestFragments(t *testing.T) {
+	got, err := Fragments("6.12", "minimal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range got {
+		names = append(names, f.Name)
+		if !strings.Contains(f.Text, "CONFIG_") {
+			t.Errorf("%s holds no option", f.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"common.config", "6.12.config", "minimal.config"}, names); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUnknownNames(t *testing.T) {
+	series := func(line, name string) error { _, err := Series(line, name); return err }
+	fragments := func(line, profile string) error { _, err := Fragments(line, profile); return err }
+	for want, err := range map[string]error{
+		`unknown kernel line "5.4": known are ` + strings.Join(Lines(), ", "):                        series("5.4", "socket-copy"),
+		`unknown series "socket" of line 6.12: known are ` + strings.Join(SeriesNames("6.12"), ", "): series("6.12", "socket"),
+		`unknown series ".." of line 6.12: known are ` + strings.Join(SeriesNames("6.12"), ", "):     series("6.12", ".."),
+		`unknown kernel line "common": known are ` + strings.Join(Lines(), ", "):                     fragments("common", "minimal"),
+		`unknown profile "common": known are ` + strings.Join(Profiles(), ", "):                      fragments("6.12", "common"),
+		`unknown profile "6.12": known are ` + strings.Join(Profiles(), ", "):                        fragments("6.12", "6.12"),
+	} {
+		var unknown *NameError
+		if !errors.As(err, &unknown) || err.Error() != want || unknown.ExitStatus() != 2 {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+	if SeriesNames("5.4") != nil {
+		t.Errorf("series of a line that isn't there: %v", SeriesNames("5.4"))
+	}
+}
