@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -242,17 +241,9 @@ func TestKilledWhileCompiling(t *testing.T) {
 	touch(t, filepath.Join(out, "slow"), time.Now())
 
 	spec.Name, spec.Series = "socket-copy", []Series{series("socket-copy", socketCopy)}
-	text, err := json.Marshal(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "KERNEL_TEST_BUILD="+string(text), "KERNEL_TEST_CACHE="+cache)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := builderProcess(t, cache, spec)
 	waitFor(t, filepath.Join(out, "halfway"))
-	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
@@ -272,6 +263,55 @@ func TestKilledWhileCompiling(t *testing.T) {
 	if got.VmlinuxSHA256 != want.VmlinuxSHA256 {
 		t.Error("the kernel built after the kill is another one")
 	}
+}
+
+// TestLockOutlivesTheBuilder kills the builder's process while a compiler that
+// SIGTERM doesn't end is at work: nobody else may build before it has ended.
+func TestLockOutlivesTheBuilder(t *testing.T) {
+	b := NewBuilder(t.TempDir(), nil)
+	spec := testSpec(t, "base")
+	src, err := b.Resolve(context.Background(), spec.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reopen(t, b, src).close()
+	out := filepath.Join(b.treePath(src.SHA256), "out")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	touch(t, filepath.Join(out, "stubborn"), time.Now())
+	cmd := builderProcess(t, b.Cache, spec)
+	waitFor(t, filepath.Join(out, "halfway"))
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	lock, err := acquire(ctx, filepath.Join(b.treePath(src.SHA256), "lock"), cancel)
+	if !errors.Is(err, context.Canceled) {
+		lock.Close()
+		t.Errorf("the lock was free while a compiler ran: %v", err)
+	}
+	if err := os.Remove(filepath.Join(out, "stubborn")); err != nil {
+		t.Fatal(err)
+	}
+	build(t, b, spec)
+}
+
+// builderProcess starts a process of its own that builds spec.
+func builderProcess(t *testing.T, cache string, spec Spec) *exec.Cmd {
+	t.Helper()
+	text, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "KERNEL_TEST_BUILD="+string(text), "KERNEL_TEST_CACHE="+cache)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
 }
 
 func TestCancelEndsMake(t *testing.T) {
@@ -318,7 +358,7 @@ func TestMissingToolsAreNamedTogether(t *testing.T) {
 	if !errors.As(err, &host) {
 		t.Fatalf("error %v (%T)", err, err)
 	}
-	want := []string{"make", "gcc", "binutils", "flex", "bison", "bc", "git", "tar", "xz-utils", "gzip", "perl"}
+	want := []string{"make", "gcc", "binutils", "flex", "bison", "bc", "git", "tar", "xz-utils", "gzip", "lz4", "perl"}
 	if diff := cmp.Diff(want, host.Packages); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

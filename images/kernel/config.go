@@ -155,6 +155,10 @@ func (j *job) configure(ctx context.Context, o *output) error {
 	}
 	config := filepath.Join(o.dir, ".config")
 	if old, err := os.ReadFile(config); err != nil || string(old) != final {
+		// Without a vmlinux the build counts as a full one, which it nearly is.
+		if err := os.RemoveAll(filepath.Join(o.dir, "vmlinux")); err != nil {
+			return err
+		}
 		if err := renameio.WriteFile(config, []byte(final), 0o644); err != nil {
 			return err
 		}

@@ -120,6 +120,7 @@ type progress struct {
 	file    string // where counts are remembered
 	counts  counts
 	full    bool
+	stale   bool // there are objects of another configuration
 	done    int
 	linking bool
 }
@@ -130,8 +131,8 @@ type counts struct {
 	Partial int `json:"partial,omitempty"`
 }
 
-// newProgress starts to count. A build that was cut off begins with what is
-// there already.
+// newProgress starts to count. A full build that was cut off begins with what it
+// had compiled: the objects newer than .config.
 func (j *job) newProgress(o *output) (*progress, error) {
 	p := &progress{job: j, file: o.dir + ".objects", full: !exists(filepath.Join(o.dir, "vmlinux"))}
 	p.counts.Full = firstBuildObjects
@@ -139,23 +140,41 @@ func (j *job) newProgress(o *output) (*progress, error) {
 		// A file that can't be read costs an estimate, nothing else.
 		_ = json.Unmarshal(text, &p.counts)
 	}
-	if !p.full {
-		p.event()
-		return p, nil
+	if p.full {
+		if err := p.countOld(o.dir); err != nil {
+			return nil, err
+		}
 	}
-	err := filepath.WalkDir(o.dir, func(name string, d fs.DirEntry, err error) error {
+	p.event()
+	return p, nil
+}
+
+// countOld counts the objects that are there already.
+func (p *progress) countOld(dir string) error {
+	config, err := os.Stat(filepath.Join(dir, ".config"))
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (name == filepath.Join(o.dir, "tools") || name == filepath.Join(o.dir, "scripts")):
+		case d.IsDir() && (name == filepath.Join(dir, "tools") || name == filepath.Join(dir, "scripts")):
 			return fs.SkipDir
-		case filepath.Ext(name) == ".o":
+		case filepath.Ext(name) != ".o":
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if info.ModTime().Before(config.ModTime()) {
+			p.stale = true
+		} else {
 			p.done++
 		}
 		return nil
 	})
-	p.event()
-	return p, err
 }
 
 var objectLine = regexp.MustCompile(`^  (?:CC|AS) +(\S+)`)
@@ -185,10 +204,11 @@ func (p *progress) event() {
 }
 
 func (p *progress) remember() error {
-	if p.full {
-		p.counts.Full = p.done
-	} else {
+	switch {
+	case !p.full:
 		p.counts.Partial = p.done
+	case !p.stale: // else not all was compiled again
+		p.counts.Full = p.done
 	}
 	text, err := json.Marshal(p.counts)
 	if err != nil {
@@ -216,7 +236,7 @@ const maxErrorLines = 8
 var (
 	// compilerError is an error of the compiler, the assembler, the linker,
 	// objtool or modpost.
-	compilerError = regexp.MustCompile(`:\d+: (?:fatal )?[Ee]rror: |: (?:fatal )?error: |undefined reference to |multiple definition of |^ld: |^Assembler messages:|^ERROR: |^error: `)
+	compilerError = regexp.MustCompile(`:\d+: (?:fatal )?[Ee]rror: |: (?:fatal )?error: |undefined reference to |multiple definition of |^Assembler messages:|^ERROR: |^error: `)
 	// makeError is make's own, which says least.
 	makeError = regexp.MustCompile(`^make(?:\[\d+\])?: \*\*\* `)
 	killed    = regexp.MustCompile(`(?:fatal error: Killed signal|: Killed$|out of memory allocating|Cannot allocate memory)`)

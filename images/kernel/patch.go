@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,7 +166,7 @@ func (p *patchParser) name(raw string, depth int) error {
 		raw = unquoted
 	}
 	name := strip(raw, depth)
-	if name == "" || path.Clean(name) != name || path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") || strings.ContainsRune(name, 0) {
+	if name == "." || path.Clean(name) != name || !filepath.IsLocal(name) || strings.ContainsRune(name, 0) {
 		return fmt.Errorf("file name %q: a file below the tree is needed, as in a/fs/splice.c", raw)
 	}
 	p.names[name] = true

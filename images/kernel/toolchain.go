@@ -19,7 +19,7 @@ type toolchain struct {
 // them.
 var tools = []struct{ program, pkg string }{
 	{"make", "make"}, {"gcc", "gcc"}, {"ld", "binutils"}, {"flex", "flex"}, {"bison", "bison"},
-	{"bc", "bc"}, {"git", "git"}, {"tar", "tar"}, {"xz", "xz-utils"}, {"gzip", "gzip"}, {"perl", "perl"},
+	{"bc", "bc"}, {"git", "git"}, {"tar", "tar"}, {"xz", "xz-utils"}, {"gzip", "gzip"}, {"lz4", "lz4"}, {"perl", "perl"},
 }
 
 // toolchain finds the host's tools, once.

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
@@ -238,23 +238,34 @@ func (t *tree) pristine(name string) (file, error) {
 // become writes want over the tree, and the pristine contents of what was
 // touched before and isn't in want.
 func (t *tree) become(want map[string]file) error {
-	next := make(map[string]file, len(want))
-	for name, f := range want {
+	next := maps.Clone(want)
+	for name := range t.state.Touched {
+		if _, ok := next[name]; ok {
+			continue
+		}
+		f, err := t.pristine(name)
+		if err != nil {
+			return err
+		}
 		next[name] = f
 	}
-	union := make(map[string]saved)
-	for name := range t.state.Touched {
-		union[name] = t.state.Touched[name]
-		if _, ok := next[name]; !ok {
-			f, err := t.pristine(name)
-			if err != nil {
-				return err
-			}
-			next[name] = f
+	if err := t.journal(want); err != nil {
+		return err
+	}
+	for name, f := range next {
+		if err := t.place(name, f); err != nil {
+			return err
 		}
 	}
+	return t.forget(want)
+}
+
+// journal puts the files of want on the disk as they are, and into the journal,
+// if they aren't in it yet. After it they may be changed.
+func (t *tree) journal(want map[string]file) error {
+	touched := maps.Clone(t.state.Touched)
 	for name := range want {
-		if _, ok := union[name]; ok {
+		if _, ok := touched[name]; ok {
 			continue
 		}
 		f, err := t.pristine(name)
@@ -264,18 +275,13 @@ func (t *tree) become(want map[string]file) error {
 		if err := t.write(path.Join("pristine", name), f); err != nil {
 			return err
 		}
-		union[name] = saved{Absent: f.absent, Mode: f.mode}
+		touched[name] = saved{Absent: f.absent, Mode: f.mode}
 	}
-	t.state.Touched = union
-	if err := t.save(); err != nil {
-		return err
+	if len(touched) == len(t.state.Touched) {
+		return nil
 	}
-	for name, f := range next {
-		if err := t.place(name, f); err != nil {
-			return err
-		}
-	}
-	return t.forget(want)
+	t.state.Touched = touched
+	return t.save()
 }
 
 // forget takes the files that are pristine again out of the journal.
@@ -381,106 +387,7 @@ func (t *tree) write(name string, f file) error {
 	return errors.Join(err, out.Chmod(f.mode), out.Sync(), out.Close())
 }
 
-// output is the folder one profile is built into.
-type output struct {
-	tree *tree
-	dir  string
-}
-
-// output opens the folder of profile, after repairing what an earlier make that
-// was killed left behind in it.
-func (t *tree) output(profile string) (*output, error) {
-	o := &output{tree: t, dir: filepath.Join(t.dir, "out", profile)}
-	if err := os.MkdirAll(o.dir, 0o755); err != nil {
-		return nil, err
-	}
-	return o, o.repair()
-}
-
-func (o *output) src() string { return filepath.Join(o.tree.dir, "src") }
-
-// mark is the file that says that a phase of make is under way.
-func (o *output) mark(phase string) string { return o.dir + "." + phase }
-
-// begin marks the phase as under way. Each phase's make runs between begin and
-// end.
-func (o *output) begin(phase string) error { return os.WriteFile(o.mark(phase), nil, 0o644) }
-
-// end says that make ended by itself.
-func (o *output) end(phase string) error { return os.Remove(o.mark(phase)) }
-
-// The phases. In phasePrepare every file newer than the mark is distrusted; in
-// phaseBuild a target is kept if kbuild had come to write down its command.
-const (
-	phasePrepare = "preparing"
-	phaseBuild   = "building"
-)
-
-// repair removes the files that a killed make may have left half written: those
-// newer than its mark. kbuild writes .NAME.cmd when NAME is whole, and removes
-// .NAME.d when .NAME.cmd is: by these, what had been compiled in phaseBuild is
-// kept, and a build cut off goes on where it was.
-func (o *output) repair() error {
-	for _, phase := range []string{phasePrepare, phaseBuild} {
-		mark, err := os.Stat(o.mark(phase))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		// The mark's time is the file system's own, as the files' are.
-		if err := o.removeSince(mark.ModTime(), phase == phaseBuild); err != nil {
-			return err
-		}
-		if err := o.end(phase); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (o *output) removeSince(since time.Time, keepWhole bool) error {
-	var doomed []string
-	err := filepath.WalkDir(o.dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil || info.ModTime().Before(since) {
-			return err
-		}
-		if keepWhole && (filepath.Ext(name) == ".cmd" || whole(name, info.ModTime())) {
-			return nil
-		}
-		doomed = append(doomed, name)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, name := range doomed {
-		if err := os.Remove(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// whole reports whether kbuild had done with target, last written at the given
-// time.
-func whole(target string, written time.Time) bool {
-	dir, base := filepath.Split(target)
-	cmd, err := os.Stat(dir + "." + base + ".cmd")
-	return err == nil && !cmd.ModTime().Before(written) && !exists(dir+"."+base+".d")
-}
-
 // touched lists the journal's files, for messages and tests.
 func (t *tree) touched() []string {
-	var names []string
-	for name := range t.state.Touched {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(t.state.Touched))
 }

@@ -40,7 +40,8 @@ func newManifest(s *session, req Request, guest initrd.Guest) (store.Manifest, e
 	for _, chunk := range c.Chunks {
 		m.Chunks = append(m.Chunks, int64(chunk))
 	}
-	args, err := vm.Args(vmBoot(c, m.Boots[0], "bzImage", "", "console").Portable())
+	i := max(0, slices.IndexFunc(m.Boots, func(b store.Boot) bool { return b.Kernel == c.Baseline }))
+	args, err := vm.Args(vmBoot(c, m.Boots[i], "bzImage", "", "console").Portable())
 	if err != nil {
 		return m, err
 	}

@@ -213,7 +213,12 @@ func (s *session) finish() error {
 	if err := report.Write(s.out, "term", m, result); err != nil {
 		return fmt.Errorf("print the report: %w", err)
 	}
-	fmt.Fprintf(s.out, "\nReports and samples: %s (report.txt, .md, .csv, .json)\n", s.run.Dir())
+	// The terminal is left on the answer.
+	fmt.Fprintf(s.out, "\nIn short\n========\n\n")
+	if err := report.Headline(s.out, m, result); err != nil {
+		return fmt.Errorf("print the headline: %w", err)
+	}
+	fmt.Fprintf(s.out, "\nThe whole report and all samples: %s (report.txt, .md, .csv, .json)\n", s.run.Dir())
 	return verdict(m, result)
 }
 

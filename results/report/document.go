@@ -142,13 +142,14 @@ func (d *document) summary(r *stats.Result, kernels []string) {
 
 // legend explains the marks that a table of these cells uses.
 func (d *document) legend(r *stats.Result, kernels []string, keys []stats.Key) {
-	var within, control bool
+	var within, control, missing bool
 	used := map[int]bool{}
 	for _, key := range keys {
 		for _, k := range kernels {
 			key.Kernel = k
 			c := r.Cell(key)
 			if c == nil {
+				missing = true
 				continue
 			}
 			within = within || c.Change != nil && r.Noise.Known && !c.Called
@@ -161,6 +162,9 @@ func (d *document) legend(r *stats.Result, kernels []string, keys []stats.Key) {
 	var parts []string
 	if within {
 		parts = append(parts, "~ within the noise line")
+	}
+	if missing {
+		parts = append(parts, "- not measured")
 	}
 	if control {
 		parts = append(parts, "(c) control: no patch touches this path")
@@ -220,7 +224,11 @@ func (d *document) sensitivity(r *stats.Result) {
 			continue
 		}
 		for _, condition := range r.Conditions {
-			keys = append(keys, stats.Key{Workload: row.Workload, Schedule: wire.ScheduleLockstep, Sink: row.Sink, Chunk: row.Chunk, Condition: condition})
+			key := stats.Key{Workload: row.Workload, Schedule: wire.ScheduleLockstep, Sink: row.Sink, Chunk: row.Chunk, Condition: condition}
+			if !anyMeasured(r, r.Kernels, key) {
+				continue
+			}
+			keys = append(keys, key)
 			g.rows = append(g.rows, []string{row.Workload, dash(row.Sink), shortCondition(r, condition)})
 		}
 	}
@@ -293,17 +301,21 @@ func rowGrid(r *stats.Result, kernels []string, schedule, condition string) (*gr
 	var keys []stats.Key
 	for _, row := range r.Rows {
 		key := stats.Key{Workload: row.Workload, Schedule: schedule, Sink: row.Sink, Chunk: row.Chunk, Condition: condition}
-		measured := slices.ContainsFunc(kernels, func(k string) bool {
-			key := key
-			key.Kernel = k
-			return r.Cell(key) != nil
-		})
-		if measured {
+		if anyMeasured(r, kernels, key) {
 			keys = append(keys, key)
 			g.rows = append(g.rows, []string{pathLabel(row), dash(row.Sink), stats.Size(row.Chunk)})
 		}
 	}
 	return g, keys
+}
+
+// anyMeasured says whether one of the kernels has the cell.
+func anyMeasured(r *stats.Result, kernels []string, key stats.Key) bool {
+	return slices.ContainsFunc(kernels, func(k string) bool {
+		key := key
+		key.Kernel = k
+		return r.Cell(key) != nil
+	})
 }
 
 // userCopies is the table that ERMS gives.
