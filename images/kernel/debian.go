@@ -3,10 +3,12 @@ package kernel
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -42,23 +44,31 @@ func (b *Builder) resolveDebian(ctx context.Context, spec SourceSpec) (Source, e
 	if len(versions) > 0 {
 		why = fmt.Sprintf("the archive has %s alone", strings.Join(versions, ", "))
 	}
-	for _, v := range versions {
-		if v == spec.Version {
-			src.From = FromArchive
-			return b.fetchPackage(ctx, src)
+	if slices.Contains(versions, spec.Version) {
+		src.From = FromArchive
+		got, err := b.fetchPackage(ctx, src)
+		if err == nil || !isDownload(err) {
+			return got, err
 		}
+		// Lists that are out of date name what the archive has no more.
+		why = err.Error()
 	}
-	if spec.URL != "" {
-		src.From = FromURL
-		got, err := b.fetchURL(ctx, src)
-		if err == nil {
-			return got, nil
-		}
-		why += "; " + err.Error()
-	} else {
-		why += "; no URL to fall back on"
+	if spec.URL == "" {
+		return b.newer(ctx, spec, versions, why+"; no URL to fall back on")
 	}
-	return b.newer(ctx, spec, versions, why)
+	src.From = FromURL
+	got, err := b.fetchURL(ctx, src)
+	if err == nil || ctx.Err() != nil {
+		return got, err
+	}
+	return b.newer(ctx, spec, versions, why+"; "+err.Error())
+}
+
+// isDownload reports whether err is that of a download that failed, which
+// another place may make good: not a wrong hash, and not an interruption.
+func isDownload(err error) bool {
+	var failed *command.Error
+	return errors.As(err, &failed) && failed.Exited() && !strings.Contains(failed.Tail, noSpaceText)
 }
 
 // newer takes what the archive has instead of the pin, and says so.
@@ -105,7 +115,7 @@ func parseMadison(out, pkg string) []string {
 		if len(f) < 3 || strings.TrimSpace(f[0]) != pkg {
 			continue
 		}
-		if v := strings.TrimSpace(f[1]); v != "" && !strings.HasSuffix(strings.TrimSpace(f[2]), "Sources") {
+		if v := strings.TrimSpace(f[1]); v != "" && !strings.HasSuffix(strings.TrimSpace(f[2]), "Sources") && !slices.Contains(versions, v) {
 			versions = append(versions, v)
 		}
 	}

@@ -31,7 +31,7 @@ func newArchive(t *testing.T, versions ...string) archive {
 		"apt-cache": "cat <<'END'\n" + a.versions + "END\n",
 		// A package is a folder here: what dpkg-deb would unpack.
 		"apt-get": `echo "$@" >> ` + a.dir + `/calls; test "$1" = download || exit 9; v=${3#*=}
-mkdir -p pkg.deb/usr/src; cp ` + a.dir + `/$v.tar.xz pkg.deb/usr/src/linux-source-6.12.tar.xz`,
+mkdir -p pkg.deb/usr/src; exec cp ` + a.dir + `/$v.tar.xz pkg.deb/usr/src/linux-source-6.12.tar.xz`,
 		"dpkg-deb": `test "$1" = --extract || exit 9; cp -r "$2" "$3"`,
 		// Their versions order as text.
 		"dpkg": `test "$1 $3" = "--compare-versions gt" || exit 9; test "$2" != "$4" -a "$(printf '%s\n' "$2" "$4" | sort | tail -1)" = "$2"`,
@@ -155,6 +155,27 @@ func TestDebianURLWhenTheArchiveMovedOn(t *testing.T) {
 	}
 	if a.calls(t) != "" {
 		t.Errorf("apt-get was called: %s", a.calls(t))
+	}
+}
+
+// The lists name the pin, and the archive has it no more.
+func TestDebianListsOutOfDate(t *testing.T) {
+	a := newArchive(t, newer, pin)
+	sum := a.publish(t, pin)
+	server := httptest.NewServer(http.FileServer(http.Dir(a.dir)))
+	defer server.Close()
+	url := server.URL + "/moved.tar.xz"
+	if err := os.Rename(filepath.Join(a.dir, pin+".tar.xz"), filepath.Join(a.dir, "moved.tar.xz")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := NewBuilder(t.TempDir(), nil).Resolve(context.Background(), pinned(sum, url))
+	if err != nil || got.From != FromURL || got.SHA256 != sum {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	newest := a.publish(t, newer)
+	got, err = NewBuilder(t.TempDir(), nil).Resolve(context.Background(), pinned(sum, ""))
+	if err != nil || got.From != FromArchiveNewer || got.SHA256 != newest || !strings.Contains(got.PinMissed, "apt-get download") {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
