@@ -55,8 +55,8 @@ lint: ## gofmt, go vet, staticcheck
 	go run $(STATICCHECK) -tags vm ./...
 
 .PHONY: bench
-bench: ## the Go benchmarks, once each
-	go test -run '^$$' -bench . -benchtime 1x ./...
+bench: preflight ## boot, agent, report: against the budgets
+	go test -tags vm -run '^$$' -bench . -benchtime 3x ./...
 
 .PHONY: clean
 clean: ## remove bin

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"splicelab/images/initrd"
 	"splicelab/images/kernel"
@@ -63,7 +64,7 @@ func tell(e kernel.Event) {
 	}
 }
 
-func shared(t *testing.T) *fixture {
+func shared(t testing.TB) *fixture {
 	t.Helper()
 	f, err := bench()
 	if err != nil {
@@ -73,7 +74,7 @@ func shared(t *testing.T) *fixture {
 }
 
 // spec is a kernel of the shipped line with more series after its own.
-func spec(t *testing.T, name string, series []string, more ...kernel.Series) kernel.Spec {
+func spec(t testing.TB, name string, series []string, more ...kernel.Series) kernel.Spec {
 	t.Helper()
 	c, err := config.Load(config.Options{File: "configs/lab.yaml", Known: Known()})
 	if err != nil {
@@ -87,7 +88,7 @@ func spec(t *testing.T, name string, series []string, more ...kernel.Series) ker
 	return s
 }
 
-func (f *fixture) build(t *testing.T, s kernel.Spec) *kernel.Image {
+func (f *fixture) build(t testing.TB, s kernel.Spec) *kernel.Image {
 	t.Helper()
 	img, err := f.builder.Build(t.Context(), s)
 	if err != nil {
@@ -97,7 +98,7 @@ func (f *fixture) build(t *testing.T, s kernel.Spec) *kernel.Image {
 }
 
 // vm prepares a boot; the result stream is at Results afterwards.
-func (f *fixture) vm(t *testing.T, img *kernel.Image, cpu string, p wire.Plan) vm.Boot {
+func (f *fixture) vm(t testing.TB, img *kernel.Image, cpu string, p wire.Plan) vm.Boot {
 	t.Helper()
 	dir := t.TempDir()
 	p.Version = wire.Version
@@ -119,7 +120,7 @@ func (f *fixture) vm(t *testing.T, img *kernel.Image, cpu string, p wire.Plan) v
 	return b
 }
 
-func boot(t *testing.T, b vm.Boot) vm.Result {
+func boot(t testing.TB, b vm.Boot) vm.Result {
 	t.Helper()
 	r, err := vm.Run(t.Context(), b)
 	if err != nil {
@@ -129,7 +130,7 @@ func boot(t *testing.T, b vm.Boot) vm.Result {
 }
 
 // count boots a family and returns its result, which must be good.
-func (f *fixture) count(t *testing.T, img *kernel.Image, cpu, family string, chunks ...int64) (vm.Result, []byte) {
+func (f *fixture) count(t testing.TB, img *kernel.Image, cpu, family string, chunks ...int64) (vm.Result, []byte) {
 	t.Helper()
 	b := f.vm(t, img, cpu, wire.Plan{
 		Kind: wire.KindCount, Family: family, Seed: 1, Chunks: chunks, Reps: 1, CellDeadline: 60,
@@ -435,4 +436,49 @@ func command(t *testing.T, name string, args ...string) string {
 		t.Fatalf("%s %s: %v\n%s", name, args, err, text)
 	}
 	return string(text)
+}
+
+// BenchmarkRealBoot is a boot without any work in it: the budget is 1.5 s.
+// QEMU's CPU time says more than the wall's on a busy host.
+func BenchmarkRealBoot(b *testing.B) {
+	f := shared(b)
+	img := f.build(b, spec(b, "base", nil))
+	var qemu time.Duration
+	for b.Loop() {
+		r := boot(b, f.vm(b, img, plainCPU, wire.Plan{Kind: wire.KindFault, Fault: "none", CellDeadline: 60}))
+		if r.Outcome != vm.OK {
+			b.Fatal(r.Outcome, r.Detail)
+		}
+		qemu += r.CPU
+	}
+	b.ReportMetric(qemu.Seconds()/float64(b.N), "qemu-cpu-s/boot")
+}
+
+// BenchmarkRealFamily is the smallest family's boot: samples a second of QEMU's
+// CPU time, and the lab's own share of all CPU time, for which the budget is
+// 2 %.
+func BenchmarkRealFamily(b *testing.B) {
+	f := shared(b)
+	img := f.build(b, spec(b, "base", nil))
+	var qemu time.Duration
+	samples := 0
+	before := cpuTime(b)
+	for b.Loop() {
+		r, _ := f.count(b, img, plainCPU, "user-pipe", 4096, 65536, 1<<20)
+		qemu += r.CPU
+		samples += len(r.Stream.Samples)
+	}
+	own := cpuTime(b) - before
+	b.ReportMetric(float64(samples)/qemu.Seconds(), "samples/qemu-cpu-s")
+	b.ReportMetric(100*own.Seconds()/(own+qemu).Seconds(), "lab-%")
+}
+
+// cpuTime is this process's own, without its children's.
+func cpuTime(tb testing.TB) time.Duration {
+	tb.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
