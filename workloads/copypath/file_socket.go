@@ -51,7 +51,7 @@ func sendReadSend(c *Cell, off, n int64) Status {
 		if st != ok {
 			return st
 		}
-		if st := sendAll(c.tx, c.buf[:got]); st != ok {
+		if st := moveAll(c.tx, c.buf[:got], sysSend); st != ok {
 			return st
 		}
 		off += got
@@ -60,37 +60,15 @@ func sendReadSend(c *Cell, off, n int64) Status {
 }
 
 func sendMmapSend(c *Cell, off, n int64) Status {
-	return sendAll(c.tx, c.src.Mapped[off:off+n])
-}
-
-func sendAll(fd int, b []byte) Status {
-	for len(b) > 0 {
-		n, st := sysSend(fd, b, 0)
-		if st != ok {
-			return st
-		}
-		b = b[n:]
-	}
-	return ok
+	return moveAll(c.tx, c.src.Mapped[off:off+n], sysSend)
 }
 
 // receiveSocket reads the last keep of n bytes and throws the others away:
 // MSG_TRUNC copies nothing out (tcp_recvmsg_locked), which is the nearest a
 // loopback comes to a network card.
 func receiveSocket(c *Cell, n, keep int64) Status {
-	if st := recvAll(c.rx, c.in[:n-keep], unix.MSG_TRUNC); st != ok {
+	if st := moveAll(c.rx, c.in[:n-keep], sysDiscard); st != ok {
 		return st
 	}
-	return recvAll(c.rx, c.in[n-keep:n], 0)
-}
-
-func recvAll(fd int, b []byte, flags uintptr) Status {
-	for len(b) > 0 {
-		n, st := sysRecv(fd, b, flags)
-		if st != ok {
-			return st
-		}
-		b = b[n:]
-	}
-	return ok
+	return moveAll(c.rx, c.in[n-keep:n], sysRecv)
 }

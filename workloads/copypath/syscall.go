@@ -71,20 +71,38 @@ func sysWrite(fd int, b []byte) (int64, Status) {
 	return outcome("write", r, e)
 }
 
-func sysSend(fd int, b []byte, flags uintptr) (int64, Status) {
-	r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), addr(b), uintptr(len(b)), flags, 0, 0)
+func sysSend(fd int, b []byte) (int64, Status) {
+	r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0)
 	return outcome("send", r, e)
 }
 
-func sysRecv(fd int, b []byte, flags uintptr) (int64, Status) {
-	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), addr(b), uintptr(len(b)), flags, 0, 0)
+func sysRecv(fd int, b []byte) (int64, Status) {
+	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0)
 	return outcome("recv", r, e)
+}
+
+// sysDiscard receives and copies nothing out (tcp_recvmsg_locked).
+func sysDiscard(fd int, b []byte) (int64, Status) {
+	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), addr(b), uintptr(len(b)), unix.MSG_TRUNC, 0, 0)
+	return outcome("recv MSG_TRUNC", r, e)
 }
 
 func sysVmsplice(fd int, b []byte) (int64, Status) {
 	iov := unix.Iovec{Base: &b[0], Len: uint64(len(b))}
 	r, _, e := unix.RawSyscall6(unix.SYS_VMSPLICE, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, 0, 0, 0)
 	return outcome("vmsplice", r, e)
+}
+
+// moveAll makes a system call on the rest of b until nothing is left of it.
+func moveAll(fd int, b []byte, call func(fd int, b []byte) (int64, Status)) Status {
+	for len(b) > 0 {
+		n, st := call(fd, b)
+		if st != ok {
+			return st
+		}
+		b = b[n:]
+	}
+	return ok
 }
 
 // addr returns where b lies. The buffers are mmapped or outlive the call, so

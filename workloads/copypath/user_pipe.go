@@ -20,34 +20,13 @@ func connectPipe(c *Cell) error {
 }
 
 func sendVmsplice(c *Cell, off, n int64) Status {
-	for b := c.src.User[off : off+n]; len(b) > 0; {
-		moved, st := sysVmsplice(c.tx, b)
-		if st != ok {
-			return st
-		}
-		b = b[moved:]
-	}
-	return ok
+	return moveAll(c.tx, c.src.User[off:off+n], sysVmsplice)
 }
 
 func sendWrite(c *Cell, off, n int64) Status {
-	for b := c.src.User[off : off+n]; len(b) > 0; {
-		moved, st := sysWrite(c.tx, b)
-		if st != ok {
-			return st
-		}
-		b = b[moved:]
-	}
-	return ok
+	return moveAll(c.tx, c.src.User[off:off+n], sysWrite)
 }
 
 func receivePipe(c *Cell, n, _ int64) Status {
-	for b := c.in[:n]; len(b) > 0; {
-		got, st := sysRead(c.rx, b)
-		if st != ok {
-			return st
-		}
-		b = b[got:]
-	}
-	return ok
+	return moveAll(c.rx, c.in[:n], sysRead)
 }
