@@ -25,6 +25,7 @@ type region struct {
 // its own thread's clock is read last at the start and first at the end.
 type meter struct {
 	receiver int // process of the receiver; 0: none
+	idler    int // process that runs in the CPU's idle time; 0: none
 	tasks    []*task
 	newest   string // the last process number given away, when tasks was read
 	buf      [64]byte
@@ -116,7 +117,7 @@ func (m *meter) discover() error {
 			continue // it ended since
 		}
 		for _, id := range threads {
-			if id == own || slices.ContainsFunc(m.tasks, func(t *task) bool { return t.id == id && t.fd >= 0 }) {
+			if id == own || id == m.idler || slices.ContainsFunc(m.tasks, func(t *task) bool { return t.id == id && t.fd >= 0 }) {
 				continue
 			}
 			fd, err := unix.Open(fmt.Sprintf("/proc/%d/task/%d/schedstat", p, id), unix.O_RDONLY|unix.O_CLOEXEC, 0)

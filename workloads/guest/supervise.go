@@ -21,7 +21,7 @@ const resultPort = "/dev/ttyS1"
 
 // settle is how long the guest idles before the first cell, so that the clock
 // source has been chosen and the boot's own work is over (facts.md, section 7,
-// trap 7). Idle guest time costs the host next to nothing.
+// trap 7).
 const settle = 3 * time.Second
 
 // supervise is PID 1: whatever happens, it says so and ends the VM.
@@ -39,6 +39,10 @@ func supervise() {
 }
 
 func bootRun() error {
+	idle, err := startIdler()
+	if err != nil {
+		return err
+	}
 	settings, err := setUp()
 	if err != nil {
 		return err
@@ -64,6 +68,9 @@ func bootRun() error {
 		return err
 	}
 	fmt.Println("splicelab: agent started")
+	if err := idle.stop(); err != nil { // the worker has its own
+		return err
+	}
 	if planErr != nil {
 		return finish(out, port, nil, &wire.Fault{Outcome: "agent error", Detail: planErr.Error()})
 	}

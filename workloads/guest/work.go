@@ -32,6 +32,10 @@ func work() error {
 	if plan.Reps < 1 || len(plan.Schedules) == 0 {
 		return fmt.Errorf("%w: it measures nothing", wire.ErrPlan)
 	}
+	idle, err := startIdler()
+	if err != nil {
+		return err
+	}
 	f, err := copypath.Lookup(plan.Family)
 	if err != nil {
 		return err
@@ -44,7 +48,10 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	w := &worker{plan: plan, family: f, src: src, peer: p, meter: meter{receiver: p.cmd.Process.Pid}, answer: make([]byte, maxMessage)}
+	w := &worker{
+		plan: plan, family: f, src: src, peer: p, idle: idle, answer: make([]byte, maxMessage),
+		meter: meter{receiver: p.cmd.Process.Pid, idler: idle.pid},
+	}
 	enc := json.NewEncoder(out)
 	for _, c := range cells(f, plan) {
 		fmt.Printf("splicelab: cell %s %d\n", f.Path(c.method), c.chunk)
@@ -52,7 +59,7 @@ func work() error {
 			return fmt.Errorf("hand samples over: %w", err)
 		}
 	}
-	return p.stop()
+	return errors.Join(p.stop(), idle.stop())
 }
 
 type worker struct {
@@ -60,6 +67,7 @@ type worker struct {
 	family copypath.Family
 	src    *copypath.Source
 	peer   *peer
+	idle   *idler
 	meter  meter
 	answer []byte
 }
@@ -126,15 +134,12 @@ func (w *worker) transfer(c *copypath.Cell, s *wire.Sample) error {
 }
 
 func (w *worker) lockstep(c *copypath.Cell, s *wire.Sample) error {
-	if err := wholeSecond(); err != nil {
-		return err
-	}
-	if err := w.meter.start(); err != nil {
+	if err := errors.Join(wholeSecond(), w.idle.pause(), w.meter.start()); err != nil {
 		return err
 	}
 	sides, status := c.Lockstep(s.Bytes, s.Sink)
 	r, err := w.meter.stop()
-	if err := errors.Join(status.Err(), err); err != nil {
+	if err := errors.Join(status.Err(), err, w.idle.resume()); err != nil {
 		return err
 	}
 	s.Metrics = map[string]int64{
