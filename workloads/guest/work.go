@@ -134,7 +134,7 @@ func (w *worker) transfer(c *copypath.Cell, s *wire.Sample) error {
 }
 
 func (w *worker) lockstep(c *copypath.Cell, s *wire.Sample) error {
-	if err := errors.Join(wholeSecond(), w.idle.pause(), w.meter.start()); err != nil {
+	if err := errors.Join(halfSecond(), w.idle.pause(), w.meter.start()); err != nil {
 		return err
 	}
 	sides, status := c.Lockstep(s.Bytes, s.Sink)
@@ -156,7 +156,7 @@ func (w *worker) stream(c *copypath.Cell, s *wire.Sample) error {
 		return err
 	}
 	// Meanwhile the receiver takes its order and blocks.
-	if err := wholeSecond(); err != nil {
+	if err := halfSecond(); err != nil {
 		return err
 	}
 	if err := w.meter.start(); err != nil {
@@ -184,16 +184,19 @@ func (w *worker) stream(c *copypath.Cell, s *wire.Sample) error {
 	return c.CheckTail(s.Bytes, tail)
 }
 
-// wholeSecond sleeps until the guest's clock shows a whole second, so that
-// ticks fall alike in every repetition (facts.md, section 7, trap 7).
-func wholeSecond() error {
+// halfSecond sleeps until half a second past a whole one of the guest's clock,
+// so that ticks fall alike in every repetition (facts.md, section 7, trap 7).
+// Not until the whole second: that is when the kernel's own periodic work runs
+// (round_jiffies).
+func halfSecond() error {
+	const half = 500_000_000
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return fmt.Errorf("read the clock: %w", err)
 	}
-	// At least half a second: the peer is to be asleep by then.
-	next := unix.Timespec{Sec: now.Sec + 1}
-	if now.Nsec > 500_000_000 {
+	// At least a tenth of a second: the peer is to be asleep by then.
+	next := unix.Timespec{Sec: now.Sec, Nsec: half}
+	if now.Nsec > half-100_000_000 {
 		next.Sec++
 	}
 	for {
@@ -202,7 +205,7 @@ func wholeSecond() error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("sleep until the whole second: %w", err)
+			return fmt.Errorf("sleep until the half second: %w", err)
 		}
 		return nil
 	}
