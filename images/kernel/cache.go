@@ -136,7 +136,7 @@ func (j *job) store(o *output) (*Image, error) {
 
 // describe hashes the files in dir.
 func (j *job) describe(dir string, o *output) (*Image, error) {
-	img := &Image{Spec: j.spec, Source: j.src, Key: j.key, Compiler: j.tools.id}
+	img := &Image{Spec: j.spec, Source: j.src, Key: j.key, Compiler: j.tools.id, Merged: j.merged}
 	release, err := os.ReadFile(filepath.Join(o.dir, "include", "config", "kernel.release"))
 	if err != nil {
 		return nil, err
