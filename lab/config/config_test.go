@@ -217,7 +217,7 @@ func TestBadFiles(t *testing.T) {
 		{kernels + "rep: 2", `f.yaml:2: rep: unknown key: did you mean reps?`},
 		{kernels + "wrkloads: ['*']", `f.yaml:2: wrkloads: unknown key: did you mean workloads?`},
 		{"kernels:\n  - name: base\n    serie: [a]", `f.yaml:3: kernels[0].serie: unknown key: did you mean series?`},
-		{"kernels:\n  - name: base\n    qqqqqqq: [a]", `f.yaml:3: kernels[0].qqqqqqq: unknown key: there are name, series`},
+		{"kernels:\n  - name: base\n    qqqqqqq: [a]", `f.yaml:3: kernels[0].qqqqqqq: unknown key: there are name, series, patches, patch_version`},
 		{"kernels:\n  - name: base\n  - base", `f.yaml:3: kernels[1]: is not an entry with keys: name, series, patches, patch_version`},
 		{"kernels:\n  - name: base\n  - name: base", `f.yaml:3: kernels[1].name: "base" is there twice: each needs a name of its own`},
 		{"kernels: [{name: a/b}]", `f.yaml:1: kernels[0].name: "a/b" can't be a name: use up to 64 of a-z, 0-9, '.', '+', '-', with a letter or digit first`},

@@ -85,7 +85,14 @@ func (s *session) buildOne(ctx context.Context, k config.Kernel) error {
 	if err != nil {
 		return fmt.Errorf("kernel %s: %w", k.Name, err)
 	}
-	if err := s.record(*img); err != nil {
+	s.mu.Lock()
+	base := s.kernels[s.cfg.Baseline]
+	s.mu.Unlock()
+	same, err := unchanged(base, img)
+	if err != nil {
+		return err
+	}
+	if err := s.record(*img, same); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -125,8 +132,9 @@ func (s *session) comparable() bool {
 }
 
 // record puts a kernel into the manifest. A resumed run goes on with the very
-// same kernels, or not at all.
-func (s *session) record(img kernel.Image) error {
+// same kernels, or not at all. same is a note that its patches change nothing,
+// or empty.
+func (s *session) record(img kernel.Image, same string) error {
 	for _, old := range s.run.Manifest().Kernels {
 		if old.Spec.Name != img.Spec.Name {
 			continue
@@ -136,7 +144,6 @@ func (s *session) record(img kernel.Image) error {
 		}
 		return nil
 	}
-	same := unchanged(s.cfg, s.run.Manifest().Kernels, img)
 	if same != "" {
 		s.progress.say(same)
 	}

@@ -29,7 +29,7 @@ func Build(ctx context.Context, c config.Config, out, progressTo io.Writer, inte
 		return err
 	}
 	var failed []error
-	var built []kernel.Image
+	var base *kernel.Image
 	for i, k := range order {
 		p.building(i, len(order))
 		img, err := builder.Build(ctx, specs[i])
@@ -43,8 +43,14 @@ func Build(ctx context.Context, c config.Config, out, progressTo io.Writer, inte
 		}
 		p.clear()
 		fmt.Fprintf(out, "%s\t%s\t%s\n", k.Name, took(img), img.BzImage)
-		built = append(built, *img)
-		if same := unchanged(c, built, *img); same != "" {
+		if k.Name == c.Baseline {
+			base = img
+		}
+		same, err := unchanged(base, img)
+		if err != nil {
+			return err
+		}
+		if same != "" {
 			p.say(same)
 		}
 	}

@@ -93,16 +93,24 @@ func keptSeries(c config.Config, m store.Manifest) (map[string][]kernel.Series, 
 	return m.Patches, nil
 }
 
+// warningLines is the section of BUG's and WARN's places. A comment that is a
+// line longer moves the line numbers in it.
+const warningLines = "__bug_table"
+
 // unchanged says that a kernel's patches changed nothing; empty when they did,
 // or when the baseline isn't there to tell.
-func unchanged(c config.Config, built []kernel.Image, img kernel.Image) string {
-	if len(img.Spec.Series) == 0 || img.Spec.Name == c.Baseline {
-		return ""
+func unchanged(base, img *kernel.Image) (string, error) {
+	if base == nil || len(img.Spec.Series) == 0 {
+		return "", nil
 	}
-	for _, b := range built {
-		if b.Spec.Name == c.Baseline && b.Signature == img.Signature {
-			return fmt.Sprintf("kernel %s is %s: its patches change no byte of code or data", img.Spec.Name, c.Baseline)
-		}
+	differ, err := kernel.Differences(base, img)
+	switch {
+	case err != nil:
+		return "", err
+	case len(differ) == 0:
+		return fmt.Sprintf("kernel %s is %s: its patches change no byte of code or data", img.Spec.Name, base.Spec.Name), nil
+	case slices.Equal(differ, []string{warningLines}):
+		return fmt.Sprintf("kernel %s is %s: its patches change nothing but line numbers of warnings (section %s)", img.Spec.Name, base.Spec.Name, warningLines), nil
 	}
-	return ""
+	return "", nil
 }
