@@ -99,19 +99,21 @@ var (
 	unsafe = regexp.MustCompile(`[^a-z0-9.+]+`)
 )
 
+// Unnamed is the name of what has none that would say anything.
+const Unnamed = "patched"
+
 // maxName is the length of a name that still leaves room for tables.
 const maxName = 24
 
 // Name is the name of what lies at path, by the path alone: "mine" for
-// mine.mbox and for v2-0001-mine.patch; "patched" where the path gives none
-// that would say anything, such as a message id.
+// mine.mbox and for v2-0001-mine.patch; Unnamed for a message id or a number.
 func Name(path string) string {
 	base := filepath.Base(filepath.Clean(path))
 	for extension.MatchString(base) {
 		base = extension.ReplaceAllString(base, "")
 	}
 	if strings.Contains(base, "@") {
-		return "patched"
+		return Unnamed
 	}
 	name := unsafe.ReplaceAllString(strings.ToLower(prefix.ReplaceAllString(base, "")), "-")
 	if len(name) > maxName {
@@ -122,7 +124,7 @@ func Name(path string) string {
 	}
 	name = strings.Trim(name, "-.+")
 	if len(name) < 2 || strings.Trim(name, "0123456789.-") == "" {
-		return "patched"
+		return Unnamed
 	}
 	return name
 }

@@ -144,8 +144,8 @@ func (c Config) patchedName(paths []string) string {
 		parts = append(parts, patchset.Name(p))
 	}
 	name := strings.Join(parts, "+")
-	if len(name) > 32 {
-		name = "patched"
+	if len(name) > 32 || slices.Contains(parts, patchset.Unnamed) {
+		name = patchset.Unnamed
 	}
 	for slices.Contains(c.KernelNames(), name) {
 		name += "-patched"
