@@ -51,11 +51,13 @@ diff --git a/fs/splice.c b/fs/splice.c
 // commentPatch changes a comment, and moves no line.
 const commentPatch = `--- a/fs/splice.c
 +++ b/fs/splice.c
-@@ -796,3 +796,3 @@
+@@ -796,5 +796,5 @@
   *
   * Description:
 - *    Will send @len bytes from the pipe to a network socket. No data copying
 + *    Sends @len bytes from the pipe to a network socket. No data copying
+  *    is involved.
+  *
 `
 
 // patched is the configuration of lab run --patch, for a file of that text.
@@ -102,8 +104,9 @@ func TestRealPatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	folded := strings.Join(strings.Fields(text), " ")
 	for _, want := range []string{"base against counter", `v2 of "splice: count the calls", 1 patch, from `, "user-pipe/vmsplice"} {
-		if !strings.Contains(text, want) {
+		if !strings.Contains(folded, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
 	}
@@ -147,7 +150,7 @@ func TestRealPatchThatChangesNothing(t *testing.T) {
 		t.Errorf("notes %q, report:\n%s", m.Notes, text)
 	}
 	// A line more moves the line numbers of the warnings below it.
-	longer := strings.NewReplacer("+796,3", "+796,4", "+ *    Sends", "+ *\n+ *    Sends").Replace(commentPatch)
+	longer := strings.NewReplacer("+796,5", "+796,6", "+ *    Sends", "+ *\n+ *    Sends").Replace(commentPatch)
 	f := shared(t)
 	base := f.build(t, spec(t, "base", nil))
 	img := f.build(t, spec(t, "longer", nil, kernel.Series{Name: "longer", Patches: []kernel.Text{{Name: "1.diff", Text: longer}}}))
