@@ -132,7 +132,7 @@ find_source() {
 	source=
 	for argument in "$@"; do
 		case $argument in
-		--tarball* | --resume* | -c* | --config*)
+		--source* | --tarball* | --resume* | -c* | --config*)
 			ok "kernel source" "as $argument says"
 			return
 			;;

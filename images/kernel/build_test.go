@@ -97,6 +97,14 @@ func TestBuild(t *testing.T) {
 	if comment.Key == base.Key || comment.Signature != base.Signature {
 		t.Errorf("a comment changed: keys equal %v, signatures equal %v", comment.Key == base.Key, comment.Signature == base.Signature)
 	}
+	for _, tt := range []struct {
+		img  *Image
+		want []string
+	}{{comment, nil}, {patched, []string{".text"}}} {
+		if got, err := Differences(base, tt.img); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("base and %s differ in %q (%v), want %q", tt.img.Spec.Name, got, err, tt.want)
+		}
+	}
 
 	// Elsewhere, and after other kernels: the same bytes.
 	elsewhere := build(t, NewBuilder(t.TempDir(), nil), testSpec(t, "base"))

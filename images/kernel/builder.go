@@ -67,7 +67,29 @@ func (b *Builder) Build(ctx context.Context, spec Spec) (*Image, error) {
 	return img, nil
 }
 
-func (b *Builder) build(ctx context.Context, spec Spec) (*Image, error) {
+// Check tells whether the patches of spec apply, without building anything: nil,
+// or an error as Build's. What the cache has needs no check.
+func (b *Builder) Check(ctx context.Context, spec Spec) error {
+	return explainSpace(b.tryPatches(ctx, spec), b.Cache)
+}
+
+func (b *Builder) tryPatches(ctx context.Context, spec Spec) error {
+	j, err := b.newJob(ctx, spec)
+	if err != nil || exists(j.entry()) {
+		return err
+	}
+	t, err := b.openTree(ctx, spec.Name, j.src)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	j.event(Event{Step: StepPatch})
+	_, err = t.patched(ctx, spec.Series)
+	return err
+}
+
+// newJob finds out what a build of spec is made of.
+func (b *Builder) newJob(ctx context.Context, spec Spec) (*job, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -88,11 +110,18 @@ func (b *Builder) build(ctx context.Context, spec Spec) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{Builder: b, spec: spec, src: src, tools: tools, key: id}
+	return &job{Builder: b, spec: spec, src: src, tools: tools, key: id}, nil
+}
+
+func (b *Builder) build(ctx context.Context, spec Spec) (*Image, error) {
+	j, err := b.newJob(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
 	if img := j.load(); img != nil {
 		return img, nil
 	}
-	t, err := b.openTree(ctx, spec.Name, src)
+	t, err := b.openTree(ctx, spec.Name, j.src)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +141,8 @@ type job struct {
 	tools *toolchain
 	key   string
 	log   *os.File // make's output; set by run
+	// merged is for Image.Merged; set by run
+	merged []string
 }
 
 func (j *job) event(e Event) {
@@ -135,6 +166,10 @@ func (j *job) run(ctx context.Context, t *tree) (*Image, error) {
 	j.event(Event{Step: StepPatch})
 	if err := t.apply(ctx, j.spec.Series); err != nil {
 		return nil, err
+	}
+	j.merged = t.merged
+	for _, p := range j.merged {
+		j.event(Event{Step: StepNote, Detail: "patch " + p + " applies by a three-way merge only: it was made on another version of the files"})
 	}
 	o, err := t.output(j.spec.Profile)
 	if err != nil {

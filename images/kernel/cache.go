@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -136,7 +137,7 @@ func (j *job) store(o *output) (*Image, error) {
 
 // describe hashes the files in dir.
 func (j *job) describe(dir string, o *output) (*Image, error) {
-	img := &Image{Spec: j.spec, Source: j.src, Key: j.key, Compiler: j.tools.id}
+	img := &Image{Spec: j.spec, Source: j.src, Key: j.key, Compiler: j.tools.id, Merged: j.merged}
 	release, err := os.ReadFile(filepath.Join(o.dir, "include", "config", "kernel.release"))
 	if err != nil {
 		return nil, err
@@ -176,16 +177,54 @@ func signature(path string) (string, error) {
 	defer f.Close()
 	h := sha256.New()
 	for _, s := range f.Sections {
-		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NOTE {
-			continue
-		}
-		fmt.Fprintf(h, "%s %x %x\n", s.Name, s.Addr, s.Size)
-		if s.Type == elf.SHT_NOBITS {
-			continue
-		}
-		if _, err := io.Copy(h, s.Open()); err != nil {
+		if err := hashSection(h, s); err != nil {
 			return "", fmt.Errorf("signature of %s, section %s: %w", path, s.Name, err)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// hashSection writes what of a section is loaded to h.
+func hashSection(h io.Writer, s *elf.Section) error {
+	if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NOTE {
+		return nil
+	}
+	fmt.Fprintf(h, "%s %x %x\n", s.Name, s.Addr, s.Size)
+	if s.Type == elf.SHT_NOBITS {
+		return nil
+	}
+	_, err := io.Copy(h, s.Open())
+	return err
+}
+
+// Differences names the sections whose loaded bytes differ between two kernels
+// that Build returned; none where their Signatures are equal.
+func Differences(a, b *Image) ([]string, error) {
+	if a.Signature == b.Signature {
+		return nil, nil
+	}
+	var sums [2]map[string]string
+	var names []string
+	for i, path := range []string{a.Vmlinux, b.Vmlinux} {
+		f, err := elf.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("compare %s: %w", path, err)
+		}
+		defer f.Close()
+		sums[i] = map[string]string{}
+		for _, s := range f.Sections {
+			if s.Flags&elf.SHF_ALLOC == 0 {
+				continue
+			}
+			h := sha256.New()
+			if err := hashSection(h, s); err != nil {
+				return nil, fmt.Errorf("compare %s, section %s: %w", path, s.Name, err)
+			}
+			sums[i][s.Name] = string(h.Sum(nil))
+			if !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return sums[0][name] == sums[1][name] }), nil
 }

@@ -21,6 +21,9 @@ type PatchError struct {
 	Line   int    // where the hunk expects to be, counted from 1; 0 when unknown
 	Hunk   int    // of File, counted from 1; 0 when unknown
 	Detail string // one line: git's, or ours
+	// Reject are the hunks that don't apply, as in a .rej file; empty when no
+	// hunk is to blame.
+	Reject string
 }
 
 func (e *PatchError) Error() string {
@@ -37,6 +40,9 @@ func (e *PatchError) Error() string {
 
 // ExitStatus is 2.
 func (e *PatchError) ExitStatus() int { return 2 }
+
+// Excerpt returns Reject: lines to be shown below the error.
+func (e *PatchError) Excerpt() string { return e.Reject }
 
 // ConfigError is a fragment that can't be read, or options that didn't take.
 type ConfigError struct {
@@ -66,7 +72,19 @@ type CompileError struct {
 }
 
 func (e *CompileError) Error() string {
-	return fmt.Sprintf("kernel %s does not compile: %s (log: %s)", e.Kernel, strings.Join(e.Lines, " | "), e.Log)
+	said := "make says why in its log"
+	if len(e.Lines) > 0 {
+		said = e.Lines[0]
+	}
+	return fmt.Sprintf("kernel %s does not compile: %s (log: %s)", e.Kernel, said, e.Log)
+}
+
+// Excerpt returns the compiler's other lines, to be shown below the error.
+func (e *CompileError) Excerpt() string {
+	if len(e.Lines) < 2 {
+		return ""
+	}
+	return strings.Join(e.Lines[1:], "\n") + "\n"
 }
 
 // ExitStatus is 1.

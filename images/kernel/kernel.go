@@ -59,6 +59,9 @@ type Text struct {
 type Series struct {
 	Name    string `json:"name"`
 	Patches []Text `json:"patches"`
+	// Origin tells in one line where a user's own series came from; empty for
+	// those of the lab.
+	Origin string `json:"origin,omitempty"`
 }
 
 // Spec is what a kernel is made of.
@@ -86,6 +89,9 @@ type Image struct {
 	// Signature is the SHA-256 over vmlinux's allocated sections' bytes: equal
 	// signatures mean that a patch changed nothing.
 	Signature string `json:"signature"`
+	// Merged are the patches, series/patch, that applied by a three-way merge
+	// only.
+	Merged []string `json:"merged,omitempty"`
 	// BuildTime is how long the compiler ran; 0 when the cache served it.
 	BuildTime time.Duration `json:"-"`
 	Cached    bool          `json:"-"`

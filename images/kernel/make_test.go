@@ -57,7 +57,7 @@ func TestExplainLog(t *testing.T) {
 // Of a log that says nothing else, make's own words are told.
 func TestExplainLogOfMakeAlone(t *testing.T) {
 	err := explainLog("mine", "  CC  a.o\nmake[1]: *** No rule to make target 'fs/new.o', needed by 'fs/built-in.a'.  Stop.\nmake: *** [Makefile:236: __sub-make] Error 2\n", "log")
-	want := "kernel mine does not compile: make[1]: *** No rule to make target 'fs/new.o', needed by 'fs/built-in.a'.  Stop. | make: *** [Makefile:236: __sub-make] Error 2 (log: log)"
+	want := "kernel mine does not compile: make[1]: *** No rule to make target 'fs/new.o', needed by 'fs/built-in.a'.  Stop. (log: log)"
 	if err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

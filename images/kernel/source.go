@@ -239,9 +239,18 @@ func (b *Builder) resolveGit(ctx context.Context, spec SourceSpec) (Source, erro
 	if err != nil {
 		return Source{}, &SourceError{Detail: fmt.Sprintf("%s: no such revision in that repository (%v)", spec, err)}
 	}
+	if sum := b.remembered("git", commit); sum != "" {
+		src := Source{Spec: spec, Version: commit, SHA256: sum, From: FromCache, Tarball: b.tarball(sum)}
+		if ok, err := b.have(sum); ok || err != nil {
+			return src, err
+		}
+	}
 	src, err := b.archive(ctx, spec, []string{"git", "-C", spec.Path, "archive", "--format=tar", "--prefix=linux/", commit})
+	if err != nil {
+		return Source{}, err
+	}
 	src.Version = commit
-	return src, err
+	return src, b.remember("git", commit, src.SHA256)
 }
 
 // resolveTree takes a plain folder, as a tarball that depends on its contents

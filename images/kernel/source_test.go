@@ -288,3 +288,19 @@ func TestGitAndTree(t *testing.T) {
 		t.Errorf("a revision that isn't there: %v", err)
 	}
 }
+
+// A revision that was archived before is taken from the cache: the same
+// commit by another name, too.
+func TestGitFromTheCache(t *testing.T) {
+	dir := makeTree(t, t.TempDir())
+	commit := gitIn(t, dir)("one")
+	b := NewBuilder(t.TempDir(), nil)
+	first, err := b.Resolve(context.Background(), SourceSpec{Kind: SourceGit, Path: dir, Rev: "HEAD"})
+	if err != nil || first.From != FromPath {
+		t.Fatalf("from %q, %v", first.From, err)
+	}
+	again, err := NewBuilder(b.Cache, nil).Resolve(context.Background(), SourceSpec{Kind: SourceGit, Path: dir, Rev: commit})
+	if err != nil || again.From != FromCache || again.SHA256 != first.SHA256 || again.Version != commit {
+		t.Errorf("from %q, version %s, sha256 %s (%v), want the first one's, %s", again.From, again.Version, again.SHA256, err, first.SHA256)
+	}
+}

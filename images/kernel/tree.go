@@ -34,6 +34,11 @@ type tree struct {
 	root  *os.Root // dir; nothing below follows a link out of it
 	lock  *os.File
 	state state
+	// repository is the git tree that the source is a revision of; empty when it
+	// is none.
+	repository string
+	// merged are the patches of the last apply that needed a three-way merge.
+	merged []string
 }
 
 // state says which files of src may differ from the tarball's. It is on the
@@ -81,6 +86,9 @@ func (b *Builder) openTree(ctx context.Context, name string, src Source) (*tree,
 		return nil, err
 	}
 	t := &tree{dir: dir, root: root, lock: lock}
+	if src.Spec.Kind == SourceGit {
+		t.repository = src.Spec.Path
+	}
 	if err := t.load(src.SHA256); err != nil {
 		b.event(Event{Kernel: name, Step: StepUnpack, Detail: src.Spec.String()})
 		if err := t.unpack(ctx, src); err != nil {
@@ -170,6 +178,7 @@ func (t *tree) patched(ctx context.Context, series []Series) (map[string]file, e
 	if err := t.cleanStage(); err != nil {
 		return nil, err
 	}
+	t.merged = nil
 	want := make(map[string]file)
 	for _, s := range series {
 		for _, p := range s.Patches {
@@ -215,7 +224,11 @@ func (t *tree) patchStage(ctx context.Context, series string, p Text, want map[s
 			return err
 		}
 	}
-	return gitApply(ctx, filepath.Join(t.dir, "stage"), series, p, heads)
+	merged, err := t.gitApply(ctx, series, p, heads)
+	if merged {
+		t.merged = append(t.merged, series+"/"+p.Name)
+	}
+	return err
 }
 
 // pristine returns a file as the tarball has it.

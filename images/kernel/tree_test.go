@@ -119,13 +119,15 @@ func TestPatchThatDoesNotApply(t *testing.T) {
 			name: "second hunk of a stack",
 			in:   []Series{series("wrapper", wrapper), series("broken", socketCopy, conflict)},
 			want: PatchError{Series: "broken", Patch: "0002-broken.patch", File: "fs/splice.c", Line: 3, Hunk: 1,
-				Detail: "patch failed: fs/splice.c:3, fs/splice.c: patch does not apply"},
+				Detail: "patch failed: fs/splice.c:3, fs/splice.c: patch does not apply",
+				Reject: "diff a/fs/splice.c b/fs/splice.c\t(rejected hunks)\n@@ -3,7 +3,7 @@ int splice_flags;\n \n int splice_to_socket(int n)\n {\n-\tint flags = 7;\n+\tint flags = 0;\n \n \tsplice_flags = flags;\n \treturn n + flags;\n"},
 		},
 		{
 			name: "one line of context differs: no fuzz",
 			in:   []Series{series("fuzzy", context1)},
 			want: PatchError{Series: "fuzzy", Patch: "0001-fuzzy.patch", File: "fs/splice.c", Line: 11, Hunk: 1,
-				Detail: "patch failed: fs/splice.c:11, fs/splice.c: patch does not apply"},
+				Detail: "patch failed: fs/splice.c:11, fs/splice.c: patch does not apply",
+				Reject: "diff a/fs/splice.c b/fs/splice.c\t(rejected hunks)\n@@ -11,5 +11,5 @@ int splice_to_socket(int n)\n \n int vmsplice(long n)\n {\n-\treturn n;\n+\treturn n + 1;\n }\n"},
 		},
 		{
 			name: "file isn't there",
@@ -358,5 +360,115 @@ func touch(t *testing.T, name string, at time.Time) {
 	}
 	if err := os.Chtimes(name, at, at); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A git tree whose revision has moved on under a patch: merged by the blobs
+// that the patch names, as git am -3 does it. A conflict is no merge.
+func TestThreeWay(t *testing.T) {
+	dir := makeTree(t, t.TempDir())
+	commit := gitIn(t, dir)
+	name := filepath.Join(dir, "fs/splice.c")
+	edit := func(from, to string) {
+		t.Helper()
+		text, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(text), from) {
+			t.Fatalf("%q is not in %s (%v)", from, name, err)
+		}
+		if err := os.WriteFile(name, []byte(strings.Replace(string(text), from, to, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := commit("init")
+	edit("int flags = 1;", "int flags = 0;")
+	two := commit("the patch")
+	patch := gitOutput(t, dir, "diff", "--full-index", one, two)
+	gitOutput(t, dir, "reset", "--quiet", "--hard", one)
+	edit("\tsplice_flags = flags;", "\tsplice_flags = flags; /* near */")
+	moved := commit("a neighbour")
+	edit("int flags = 1;", "int flags = 2;")
+	conflicting := commit("the same line")
+
+	b := NewBuilder(filepath.Join(t.TempDir(), "cache"), nil)
+	try := func(rev, patch string) (*tree, error) {
+		src, err := b.Resolve(context.Background(), SourceSpec{Kind: SourceGit, Path: dir, Rev: rev})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := b.openTree(context.Background(), "test", src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tr.close()
+		return tr, tr.apply(context.Background(), []Series{series("mine", patch)})
+	}
+	tr, err := try(moved, patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"mine/0001-mine.patch"}, tr.merged); diff != "" {
+		t.Errorf("merged (-want +got):\n%s", diff)
+	}
+	text, _ := os.ReadFile(filepath.Join(tr.dir, "src/fs/splice.c"))
+	for _, want := range []string{"int flags = 0;", "/* near */"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the merged file lacks %q:\n%s", want, text)
+		}
+	}
+	if tr, err := try(one, patch); err != nil || len(tr.merged) > 0 {
+		t.Errorf("on its own base: %v, merged %q", err, tr.merged)
+	}
+
+	for what, p := range map[string]string{"a conflict": patch, "blobs that aren't there": strings.ReplaceAll(patch, "index ", "index 1")} {
+		tr, err := try(conflicting, p)
+		var bad *PatchError
+		if !errors.As(err, &bad) || !strings.Contains(bad.Reject, "-\tint flags = 1;\n+\tint flags = 0;\n") || strings.Contains(bad.Reject, "<<<") {
+			t.Errorf("%s: %v, reject:\n%s", what, err, bad.Excerpt())
+		}
+		if text, _ := os.ReadFile(filepath.Join(tr.dir, "src/fs/splice.c")); !strings.Contains(string(text), "int flags = 2;") {
+			t.Errorf("%s changed the tree:\n%s", what, text)
+		}
+	}
+}
+
+// gitIn makes dir a repository and returns a function that commits all of it.
+func gitIn(t *testing.T, dir string) (commit func(message string) string) {
+	t.Helper()
+	gitOutput(t, dir, "init", "--quiet")
+	return func(message string) string {
+		t.Helper()
+		gitOutput(t, dir, "add", ".")
+		gitOutput(t, dir, "commit", "--quiet", "-m", message)
+		return strings.TrimSpace(gitOutput(t, dir, "rev-parse", "HEAD"))
+	}
+}
+
+func gitOutput(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=x", "-c", "user.email=x@localhost"}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %v: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// Whether patches apply is known without a build, and without a trace in the
+// tree.
+func TestCheck(t *testing.T) {
+	b := NewBuilder(t.TempDir(), nil)
+	img := build(t, b, testSpec(t, "base"))
+	src := filepath.Join(b.treePath(img.Source.SHA256), "src")
+	before := snapshot(t, src)
+	spec := testSpec(t, "mine", series("mine", socketCopy))
+	if err := b.Check(context.Background(), spec); err != nil {
+		t.Error(err)
+	}
+	spec.Series = append(spec.Series, series("again", socketCopy))
+	var bad *PatchError
+	if err := b.Check(context.Background(), spec); !errors.As(err, &bad) || bad.Series != "again" {
+		t.Errorf("the same patch twice: %v", err)
+	}
+	if diff := cmp.Diff(before, snapshot(t, src)); diff != "" {
+		t.Errorf("the tree changed (-before +after):\n%s", diff)
 	}
 }

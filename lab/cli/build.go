@@ -22,7 +22,13 @@ func newBuild(w Work, io Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if req.Config, err = onlyKernels(cfg, names); err != nil {
+			if typed.patched(cmd.Flags()) {
+				cfg, names, err = onlyPatched(&typed, cfg, names)
+			}
+			if err == nil {
+				req.Config, err = onlyKernels(cfg, names)
+			}
+			if err != nil {
 				return err
 			}
 			return w.Build(cmd.Context(), req, io)
@@ -30,7 +36,24 @@ func newBuild(w Work, io Streams) *cobra.Command {
 	}
 	typed.fileFlag(cmd.Flags())
 	typed.sourceFlags(cmd.Flags())
+	typed.patchFlags(cmd.Flags())
 	return cmd
+}
+
+// onlyPatched adds the kernel with the user's patches to those named, and the
+// baseline, which tells whether the patches change anything.
+func onlyPatched(typed *choice, cfg config.Config, names []string) (config.Config, []string, error) {
+	before := cfg.KernelNames()
+	cfg, err := typed.usePatches(cfg, names)
+	if err != nil {
+		return cfg, nil, err
+	}
+	for _, name := range cfg.KernelNames() {
+		if name == cfg.Baseline || !slices.Contains(before, name) {
+			names = append(names, name)
+		}
+	}
+	return cfg, names, nil
 }
 
 // onlyKernels leaves the named kernels, in the order of the configuration; none

@@ -87,7 +87,7 @@ func Main(ctx context.Context, w Work, args []string, io Streams) int {
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = exit.Errorf(exit.Wrong, "interrupted: %w", err)
 	}
-	fmt.Fprintf(io.Err, "lab: %v\n", err)
+	fmt.Fprintf(io.Err, "lab: %s\n", exit.Text(err))
 	return exit.StatusOf(err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -34,7 +35,7 @@ func printList(io Streams, cfg config.Config, paths []Path, runs []storedRun) er
 	out := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "Kernels (%s, line %s)\n", cfg.Name, cfg.Line)
 	for _, k := range cfg.Kernels {
-		fmt.Fprintf(out, "  %s\t%s%s\n", k.Name, strings.Join(k.Series, " + "), role(cfg, k.Name))
+		fmt.Fprintf(out, "  %s\t%s%s\n", k.Name, strings.Join(slices.Concat(k.Series, k.Patches), " + "), role(cfg, k.Name))
 	}
 	fmt.Fprintln(out, "\nWorkloads")
 	for _, p := range paths {

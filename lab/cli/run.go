@@ -12,8 +12,12 @@ import (
 	"splicelab/lab/exit"
 )
 
-// shippedConfig is what commands read when -c names nothing else.
-const shippedConfig = "configs/lab.yaml"
+// What commands read when -c names nothing else; patchConfig where --patch is
+// there.
+const (
+	shippedConfig = "configs/lab.yaml"
+	patchConfig   = "configs/patch.yaml"
+)
 
 // choice is what the user typed about the configuration.
 type choice struct {
@@ -22,6 +26,9 @@ type choice struct {
 	workloads       []string
 	mode, out       string
 	tarball, sha256 string
+	source, rev     string
+	patches         []string
+	patchVersion    int
 	noSampleCache   bool
 }
 
@@ -30,13 +37,21 @@ func (c *choice) fileFlag(f *pflag.FlagSet) {
 }
 
 func (c *choice) sourceFlags(f *pflag.FlagSet) {
-	f.StringVar(&c.tarball, "tarball", "", "kernel source: `FILE-OR-URL` of a tarball, instead of the configured source")
-	f.StringVar(&c.sha256, "sha256", "", "SHA-256 of --tarball, `HEX`")
+	f.StringVar(&c.source, "source", "", "kernel source instead of the configured one: a git tree and revision, `PATH@REV`, a tarball's path or URL, or a folder")
+	f.StringVar(&c.rev, "rev", "", "`REVISION` of --source")
+	f.StringVar(&c.tarball, "tarball", "", "kernel source: `FILE-OR-URL` of a tarball, as --source")
+	f.StringVar(&c.sha256, "sha256", "", "SHA-256 of the tarball, `HEX`")
+}
+
+func (c *choice) patchFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&c.patches, "patch", nil, "compare a kernel with your own patches: a patch, a folder of them or a mailbox, `PATH`; repeated, they stack")
+	f.IntVar(&c.patchVersion, "patch-version", 0, "take version `N` of the series (default the newest that is complete)")
 }
 
 func (c *choice) runFlags(f *pflag.FlagSet) {
 	c.fileFlag(f)
 	c.sourceFlags(f)
+	c.patchFlags(f)
 	f.StringSliceVar(&c.kernels, "kernel", nil, "measure these kernels only, and the baseline and the control: `A,B`")
 	f.StringSliceVar(&c.workloads, "workload", nil, "run and show these copy paths only: `GLOB`")
 	f.StringVar(&c.mode, "mode", "count", "what to measure, `MODE`: count")
@@ -62,14 +77,41 @@ func (c *choice) settings(f *pflag.FlagSet) []config.Setting {
 
 // config returns the effective configuration, with every kernel still in it.
 func (c *choice) config(w Work, f *pflag.FlagSet) (config.Config, error) {
-	cfg, err := config.Load(config.Options{File: c.file, Settings: c.settings(f), Known: w.Known})
+	file := c.file
+	if f.Changed("patch") && !f.Changed("config") {
+		file = patchConfig
+	}
+	cfg, err := config.Load(config.Options{File: file, Settings: c.settings(f), Known: w.Known})
 	if err != nil {
 		return config.Config{}, err
 	}
-	if f.Changed("tarball") || f.Changed("sha256") {
+	return c.useSource(cfg, f)
+}
+
+// useSource applies --source or --tarball.
+func (c *choice) useSource(cfg config.Config, f *pflag.FlagSet) (config.Config, error) {
+	switch {
+	case f.Changed("source") && f.Changed("tarball"):
+		return cfg, exit.Errorf(exit.Usage, "--tarball: there is one source: leave out --source, or this")
+	case f.Changed("source"):
+		return cfg.UseSource("--source", c.source, c.rev, c.sha256)
+	case f.Changed("rev"):
+		return cfg, exit.Errorf(exit.Usage, "--rev: name the git tree too: --source PATH --rev %s", quote([]string{c.rev}))
+	case f.Changed("tarball") || f.Changed("sha256"):
 		return cfg.UseTarball("--tarball", c.tarball, c.sha256)
 	}
 	return cfg, nil
+}
+
+// usePatches applies --patch and --patch-version; kernels are configured ones
+// that were named.
+func (c *choice) usePatches(cfg config.Config, kernels []string) (config.Config, error) {
+	return cfg.WithPatches(config.Patches{Paths: c.patches, Version: c.patchVersion, Kernels: kernels})
+}
+
+// patched reports whether the user brought patches.
+func (c *choice) patched(f *pflag.FlagSet) bool {
+	return f.Changed("patch") || f.Changed("patch-version")
 }
 
 func newRun(w Work, io Streams, args []string) *cobra.Command {
@@ -95,7 +137,12 @@ func newRun(w Work, io Streams, args []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if req.Config, err = chooseKernels(cfg, typed.kernels, f, io); err != nil {
+			if typed.patched(f) {
+				req.Config, err = typed.usePatches(cfg, typed.kernels)
+			} else {
+				req.Config, err = chooseKernels(cfg, typed.kernels, f, io)
+			}
+			if err != nil {
 				return err
 			}
 			return w.Run(cmd.Context(), req, io)

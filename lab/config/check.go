@@ -41,6 +41,7 @@ func (c *Config) normalize() {
 	}
 	for i := range c.Kernels {
 		c.Kernels[i].Series = slices.Clip(nilIfEmpty(c.Kernels[i].Series))
+		c.Kernels[i].Patches = nilIfEmpty(c.Kernels[i].Patches)
 	}
 	for i := range c.Conditions {
 		c.Conditions[i].Cmdline = nilIfEmpty(c.Conditions[i].Cmdline)
@@ -171,6 +172,30 @@ func (c *Config) checkKernels(known Known) error {
 				return problem(key, "series %s is there twice: it would be applied twice", s)
 			}
 		}
+		if err := k.checkPatches(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPatches checks what can be checked without the files: a stored run's
+// configuration must stay good when they are gone.
+func (k Kernel) checkPatches(key string) error {
+	for i, p := range k.Patches {
+		key := fmt.Sprintf("%s.patches[%d]", key, i)
+		if p == "" {
+			return problem(key, "is empty: name a patch, a mailbox or a folder of patches")
+		}
+		if slices.Contains(k.Patches[:i], p) {
+			return problem(key, "%s is there twice: it would be applied twice", p)
+		}
+	}
+	if k.PatchVersion < 0 {
+		return problem(key+".patch_version", "%d is no version: they begin with 1", k.PatchVersion)
+	}
+	if k.PatchVersion > 0 && len(k.Patches) == 0 {
+		return problem(key+".patch_version", "there are no patches that it could choose from")
 	}
 	return nil
 }

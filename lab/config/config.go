@@ -52,10 +52,17 @@ type Config struct {
 	Sources []Source `mapstructure:"sources" yaml:"sources"`
 }
 
-// Kernel is a stack of series.
+// Kernel is a stack of series: those that the lab has by name, and on them the
+// user's own.
 type Kernel struct {
 	Name   string   `mapstructure:"name" yaml:"name"`
 	Series []string `mapstructure:"series" yaml:"series,flow,omitempty"`
+	// Patches are paths of patches, mailboxes and folders, for package patchset,
+	// a series each. In a file they are relative to its folder.
+	Patches []string `mapstructure:"patches" yaml:"patches,flow,omitempty"`
+	// PatchVersion chooses among several versions in each of them; 0 means the
+	// newest.
+	PatchVersion int `mapstructure:"patch_version" yaml:"patch_version,omitempty"`
 }
 
 // Condition is a CPU model and boot options, and what is measured under it. An

@@ -45,7 +45,7 @@ func clearEnv(t *testing.T) {
 
 func TestShippedConfigurationsLoad(t *testing.T) {
 	clearEnv(t)
-	if diff := cmp.Diff([]string{"lab", "smoke"}, config.Shipped()); diff != "" {
+	if diff := cmp.Diff([]string{"lab", "patch", "smoke"}, config.Shipped()); diff != "" {
 		t.Errorf("shipped configurations (-want +got):\n%s", diff)
 	}
 	for _, name := range config.Shipped() {
@@ -217,8 +217,8 @@ func TestBadFiles(t *testing.T) {
 		{kernels + "rep: 2", `f.yaml:2: rep: unknown key: did you mean reps?`},
 		{kernels + "wrkloads: ['*']", `f.yaml:2: wrkloads: unknown key: did you mean workloads?`},
 		{"kernels:\n  - name: base\n    serie: [a]", `f.yaml:3: kernels[0].serie: unknown key: did you mean series?`},
-		{"kernels:\n  - name: base\n    qqqqqqq: [a]", `f.yaml:3: kernels[0].qqqqqqq: unknown key: there are name, series`},
-		{"kernels:\n  - name: base\n  - base", `f.yaml:3: kernels[1]: is not an entry with keys: name, series`},
+		{"kernels:\n  - name: base\n    qqqqqqq: [a]", `f.yaml:3: kernels[0].qqqqqqq: unknown key: there are name, series, patches, patch_version`},
+		{"kernels:\n  - name: base\n  - base", `f.yaml:3: kernels[1]: is not an entry with keys: name, series, patches, patch_version`},
 		{"kernels:\n  - name: base\n  - name: base", `f.yaml:3: kernels[1].name: "base" is there twice: each needs a name of its own`},
 		{"kernels: [{name: a/b}]", `f.yaml:1: kernels[0].name: "a/b" can't be a name: use up to 64 of a-z, 0-9, '.', '+', '-', with a letter or digit first`},
 		{"kernels: [{name: base, series: [splice-cpy]}]", `f.yaml:1: kernels[0].series[0]: unknown series "splice-cpy": did you mean splice-copy?`},
@@ -311,8 +311,8 @@ func TestBadFileNames(t *testing.T) {
 	folder := t.TempDir()
 	for name, want := range map[string]string{
 		"configs/lbb.yaml":     `configs/lbb.yaml: no such file, and no shipped configuration of that name: did you mean lab?`,
-		"/nowhere/x":           `/nowhere/x: no such file, and no shipped configuration of that name: there are lab, smoke`,
-		"configs/default.yaml": `configs/default.yaml: no such file, and no shipped configuration of that name: there are lab, smoke`,
+		"/nowhere/x":           `/nowhere/x: no such file, and no shipped configuration of that name: there are lab, patch, smoke`,
+		"configs/default.yaml": `configs/default.yaml: no such file, and no shipped configuration of that name: there are lab, patch, smoke`,
 		folder:                 folder + `: can't be read: is a directory`,
 	} {
 		_, err := config.Load(config.Options{File: name, Known: known()})

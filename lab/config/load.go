@@ -54,7 +54,24 @@ func Load(o Options) (Config, error) {
 		return Config{}, err
 	}
 	s.useSettings(o.Settings)
-	return s.load(text, o.Known)
+	c, err := s.load(text, o.Known)
+	if err != nil {
+		return Config{}, err
+	}
+	c.patchesBeside(name)
+	return c, nil
+}
+
+// patchesBeside makes the patches' paths relative to where the program runs:
+// in a file they are relative to the file.
+func (c *Config) patchesBeside(file string) {
+	for _, k := range c.Kernels {
+		for i, p := range k.Patches {
+			if !filepath.IsAbs(p) {
+				k.Patches[i] = filepath.Join(filepath.Dir(file), p)
+			}
+		}
+	}
 }
 
 // Parse reads a configuration from text alone, such as a manifest's: neither

@@ -4,6 +4,7 @@ package exit
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The statuses. Scripts rely on them.
@@ -60,4 +61,39 @@ func StatusOf(err error) int {
 		return s.ExitStatus()
 	}
 	return Wrong
+}
+
+// Excerpter is an error with lines to be shown below it: a hunk that doesn't
+// apply, what the compiler said.
+type Excerpter interface {
+	error
+	Excerpt() string
+}
+
+// Text is an error as people are shown it: its one line, and below it the
+// excerpts of all that it wraps.
+func Text(err error) string {
+	text := strings.TrimSuffix(err.Error(), "\n")
+	for _, e := range excerpts(err) {
+		text += "\n" + strings.TrimSuffix(e, "\n")
+	}
+	return text
+}
+
+func excerpts(err error) []string {
+	if e, ok := err.(Excerpter); ok && e.Excerpt() != "" {
+		return []string{e.Excerpt()}
+	}
+	var list []string
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			list = excerpts(inner)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			list = append(list, excerpts(inner)...)
+		}
+	}
+	return list
 }

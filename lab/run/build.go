@@ -22,8 +22,18 @@ func buildGuest(ctx context.Context, cache string) (initrd.Guest, error) {
 	return initrd.BuildGuest(ctx, cache, splicelab.GuestSource)
 }
 
-// Spec returns what a configured kernel is made of.
+// Spec returns what a configured kernel is made of; the user's own patches are
+// read from their files.
 func Spec(c config.Config, k config.Kernel) (kernel.Spec, error) {
+	own, _, _, err := ownSeries(k)
+	if err != nil {
+		return kernel.Spec{}, err
+	}
+	return specOf(c, k, own)
+}
+
+// specOf is Spec with the user's own series at hand.
+func specOf(c config.Config, k config.Kernel, own []kernel.Series) (kernel.Spec, error) {
 	fragments, err := images.Fragments(c.Line, c.Profile)
 	if err != nil {
 		return kernel.Spec{}, err
@@ -36,6 +46,7 @@ func Spec(c config.Config, k config.Kernel) (kernel.Spec, error) {
 		}
 		spec.Series = append(spec.Series, series)
 	}
+	spec.Series = append(spec.Series, own...)
 	return spec, nil
 }
 
@@ -43,14 +54,9 @@ func Spec(c config.Config, k config.Kernel) (kernel.Spec, error) {
 // wait for it. A kernel that doesn't compile is lost with its boots; any other
 // failure ends the run.
 func (s *session) build(ctx context.Context) {
-	builder, err := newBuilder(s.cfg, s.progress.kernel)
-	if err != nil {
-		s.cancel(err)
-		return
-	}
 	for i, k := range plan.BuildOrder(s.cfg) {
 		s.progress.building(i, len(s.cfg.Kernels))
-		if err := s.buildOne(ctx, builder, k); err != nil {
+		if err := s.buildOne(ctx, k); err != nil {
 			s.cancel(err)
 			return
 		}
@@ -66,12 +72,12 @@ func newBuilder(c config.Config, progress func(kernel.Event)) (*kernel.Builder, 
 	return kernel.NewBuilder(cache, progress), nil
 }
 
-func (s *session) buildOne(ctx context.Context, builder *kernel.Builder, k config.Kernel) error {
-	spec, err := Spec(s.cfg, k)
+func (s *session) buildOne(ctx context.Context, k config.Kernel) error {
+	spec, err := specOf(s.cfg, k, s.own[k.Name])
 	if err != nil {
 		return err
 	}
-	img, err := builder.Build(ctx, spec)
+	img, err := s.builder.Build(ctx, spec)
 	var broken *kernel.CompileError
 	if errors.As(err, &broken) {
 		return s.fail(k.Name, err)
@@ -79,7 +85,14 @@ func (s *session) buildOne(ctx context.Context, builder *kernel.Builder, k confi
 	if err != nil {
 		return fmt.Errorf("kernel %s: %w", k.Name, err)
 	}
-	if err := s.record(*img); err != nil {
+	s.mu.Lock()
+	base := s.kernels[s.cfg.Baseline]
+	s.mu.Unlock()
+	same, err := unchanged(base, img)
+	if err != nil {
+		return err
+	}
+	if err := s.record(*img, same); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -89,9 +102,9 @@ func (s *session) buildOne(ctx context.Context, builder *kernel.Builder, k confi
 	return nil
 }
 
-// fail marks a kernel as one that will not be there.
+// fail marks a kernel as one that will not be there. It returns the reason when
+// nothing is left to compare the baseline with.
 func (s *session) fail(name string, reason error) error {
-	s.progress.say(fmt.Sprintf("kernel %s is left out: %v", name, reason))
 	first, _, _ := strings.Cut(reason.Error(), "\n")
 	err := s.run.Update(func(m *store.Manifest) {
 		if m.Failed == nil {
@@ -103,12 +116,25 @@ func (s *session) fail(name string, reason error) error {
 	defer s.mu.Unlock()
 	s.failed[name] = reason
 	s.changed.Broadcast()
+	if err == nil && !s.comparable() {
+		return reason
+	}
+	s.progress.say(exit.Text(fmt.Errorf("kernel %s is left out: %w", name, reason)))
 	return err
 }
 
+// comparable reports whether there is, or may still be, a kernel beside the
+// baseline and the control. s.mu is held.
+func (s *session) comparable() bool {
+	return slices.ContainsFunc(s.cfg.Kernels, func(k config.Kernel) bool {
+		return k.Name != s.cfg.Baseline && k.Name != s.cfg.Control && s.failed[k.Name] == nil
+	})
+}
+
 // record puts a kernel into the manifest. A resumed run goes on with the very
-// same kernels, or not at all.
-func (s *session) record(img kernel.Image) error {
+// same kernels, or not at all. same is a note that its patches change nothing,
+// or empty.
+func (s *session) record(img kernel.Image, same string) error {
 	for _, old := range s.run.Manifest().Kernels {
 		if old.Spec.Name != img.Spec.Name {
 			continue
@@ -118,10 +144,15 @@ func (s *session) record(img kernel.Image) error {
 		}
 		return nil
 	}
+	if same != "" {
+		s.progress.say(same)
+	}
 	err := s.run.Update(func(m *store.Manifest) {
 		m.Kernels = append(m.Kernels, img)
-		if missed := img.Source.PinMissed; missed != "" && !slices.Contains(m.Notes, missed) {
-			m.Notes = append(m.Notes, missed)
+		for _, note := range []string{img.Source.PinMissed, same} {
+			if note != "" && !slices.Contains(m.Notes, note) {
+				m.Notes = append(m.Notes, note)
+			}
 		}
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"splicelab/lab/config"
@@ -25,6 +26,9 @@ func DryRun(w io.Writer, c config.Config, known config.Known) error {
 			for _, p := range series.Patches {
 				fmt.Fprintf(w, "  %s/%s\n", series.Name, p.Name)
 			}
+			if series.Origin != "" {
+				fmt.Fprintf(w, "  (%s)\n", series.Origin)
+			}
 		}
 	}
 	untouched, err := untouchedPaths(c, known.Paths)
@@ -35,10 +39,11 @@ func DryRun(w io.Writer, c config.Config, known config.Known) error {
 }
 
 func seriesText(k config.Kernel) string {
-	if len(k.Series) == 0 {
+	names := slices.Concat(k.Series, k.Patches)
+	if len(names) == 0 {
 		return "no series"
 	}
-	return "series " + strings.Join(k.Series, ", ")
+	return "series " + strings.Join(names, ", ")
 }
 
 func printBoots(w io.Writer, c config.Config, boots []store.Boot) error {

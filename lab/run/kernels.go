@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"splicelab/images/kernel"
@@ -23,14 +24,15 @@ func Build(ctx context.Context, c config.Config, out, progressTo io.Writer, inte
 		return err
 	}
 	order := plan.BuildOrder(c)
+	specs, err := checkedSpecs(ctx, builder, c, order, p)
+	if err != nil {
+		return err
+	}
 	var failed []error
+	var base *kernel.Image
 	for i, k := range order {
 		p.building(i, len(order))
-		spec, err := Spec(c, k)
-		if err != nil {
-			return err
-		}
-		img, err := builder.Build(ctx, spec)
+		img, err := builder.Build(ctx, specs[i])
 		var broken *kernel.CompileError
 		if errors.As(err, &broken) {
 			failed = append(failed, fmt.Errorf("kernel %s: %w", k.Name, err))
@@ -41,8 +43,45 @@ func Build(ctx context.Context, c config.Config, out, progressTo io.Writer, inte
 		}
 		p.clear()
 		fmt.Fprintf(out, "%s\t%s\t%s\n", k.Name, took(img), img.BzImage)
+		if k.Name == c.Baseline {
+			base = img
+		}
+		same, err := unchanged(base, img)
+		if err != nil {
+			return err
+		}
+		if same != "" {
+			p.say(same)
+		}
 	}
 	return exit.With(exit.Wrong, errors.Join(failed...))
+}
+
+// checkedSpecs are the kernels' specs. The user's own patches are known to
+// apply, before minutes go into the baseline.
+func checkedSpecs(ctx context.Context, b *kernel.Builder, c config.Config, order []config.Kernel, p *progress) ([]kernel.Spec, error) {
+	var specs []kernel.Spec
+	for _, k := range order {
+		own, notes, surprises, err := ownSeries(k)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range slices.Concat(notes, surprises) {
+			p.say(n)
+		}
+		spec, err := specOf(c, k, own)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, spec)
+		if len(own) == 0 {
+			continue
+		}
+		if err := b.Check(ctx, spec); err != nil {
+			return nil, fmt.Errorf("kernel %s: %w", k.Name, err)
+		}
+	}
+	return specs, nil
 }
 
 func took(img *kernel.Image) string {

@@ -31,6 +31,7 @@ func newManifest(s *session, req Request, guest initrd.Guest) (store.Manifest, e
 		Initramfs: store.File{Name: "initramfs", SHA256: s.initrd.SHA256, Size: s.initrd.Size},
 		GoVersion: guest.GoVersion, QEMUVersion: s.qemu, Host: host(), Accelerator: "tcg",
 		Conditions: plan.Conditions(c), Workloads: c.Workloads, Reps: c.Reps,
+		Patches: s.own, Notes: s.notes,
 	}
 	untouched, err := untouchedPaths(c, req.Known.Paths)
 	if err != nil {
@@ -59,7 +60,7 @@ type untouched struct {
 func untouchedPaths(c config.Config, paths []string) (untouched, error) {
 	u := untouched{paths, map[string][]string{}}
 	for _, k := range c.Kernels {
-		if len(k.Series) == 0 {
+		if len(k.Series) == 0 || len(k.Patches) > 0 { // nothing is known of a user's own
 			continue
 		}
 		list, err := images.Untouched(k.Series, paths)
@@ -139,6 +140,10 @@ func (s *session) reopen(req Request) error {
 	m := r.Manifest()
 	c, err := config.Parse(r.Dir()+"/"+store.ManifestName, m.Config, req.Known)
 	if err != nil {
+		r.Close()
+		return err
+	}
+	if s.own, err = keptSeries(c, m); err != nil {
 		r.Close()
 		return err
 	}

@@ -174,6 +174,9 @@ func (p *progress) label(e kernel.Event) string {
 	if name == "" {
 		return "kernel source"
 	}
+	if p.kernels[1] == 0 { // patches are tried, nothing is built yet
+		return "kernel " + name
+	}
 	return fmt.Sprintf("kernel %s (%d/%d)", name, p.kernels[0], p.kernels[1])
 }
 

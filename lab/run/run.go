@@ -52,6 +52,9 @@ type session struct {
 	resumed  bool
 	progress *progress
 	out      io.Writer
+	builder  *kernel.Builder
+	own      map[string][]kernel.Series // the user's, by kernel
+	notes    []string                   // for the manifest, of before it is there
 	initrd   initrd.Initramfs
 	qemu     string // version
 	// samples is written, and compared with, even where samples are not to be
@@ -109,6 +112,14 @@ func open(ctx context.Context, req Request) (_ *session, err error) {
 	}
 	if s.qemu, err = vm.Version(ctx); err != nil {
 		return nil, err
+	}
+	if s.builder, err = newBuilder(s.cfg, s.progress.kernel); err != nil {
+		return nil, err
+	}
+	if !s.resumed {
+		if err := s.checkPatches(ctx); err != nil {
+			return nil, err
+		}
 	}
 	guest, err := s.image(ctx, cache)
 	if err != nil {

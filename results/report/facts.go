@@ -20,6 +20,9 @@ func kernelFacts(m store.Manifest) []fact {
 	var stacks, sources []string
 	for _, k := range m.Kernels {
 		stacks = append(stacks, fmt.Sprintf("%-*s  %s", width, k.Spec.Name, stack(m, k)))
+		for _, line := range ownLines(m, k) {
+			stacks = append(stacks, strings.Repeat(" ", width+2)+line)
+		}
 		for _, line := range sourceLines(k.Source) {
 			if !slices.Contains(sources, line) {
 				sources = append(sources, line)
@@ -53,6 +56,26 @@ func stack(m store.Manifest, k kernel.Image) string {
 		text += "; the control"
 	}
 	return text
+}
+
+// ownLines tell of a user's own series where they came from, and what became
+// of them.
+func ownLines(m store.Manifest, k kernel.Image) []string {
+	var lines []string
+	for _, s := range k.Spec.Series {
+		if s.Origin != "" {
+			lines = append(lines, s.Name+": "+oneLine(s.Origin))
+		}
+	}
+	if len(k.Merged) > 0 {
+		lines = append(lines, "by a three-way merge: "+strings.Join(k.Merged, ", "))
+	}
+	for _, b := range m.Kernels {
+		if b.Spec.Name == m.Baseline && k.Spec.Name != m.Baseline && b.Signature != "" && b.Signature == k.Signature {
+			lines = append(lines, "CHANGES NOTHING: its code and data are "+m.Baseline+"'s, byte for byte")
+		}
+	}
+	return lines
 }
 
 func sourceLines(s kernel.Source) []string {

@@ -109,6 +109,9 @@ type Manifest struct {
 	Baseline string         `json:"baseline"`
 	Control  string         `json:"control,omitempty"` // base-shifted
 	Kernels  []kernel.Image `json:"kernels"`
+	// Patches are the user's own series, by kernel, from before the first
+	// build: a run goes on with them when their files are gone.
+	Patches map[string][]kernel.Series `json:"patches,omitempty"`
 	// Failed are kernels that could not be built, with the reason.
 	Failed map[string]string `json:"failed,omitempty"`
 
