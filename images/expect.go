@@ -14,21 +14,38 @@ type expectation struct {
 	Series map[string]struct {
 		Untouched []string `yaml:"untouched"`
 	} `yaml:"series"`
+	Copies copiesDeclared `yaml:"copies"`
+}
+
+// expectations reads what this program carries.
+func expectations() (expectation, error) {
+	text, err := files.ReadFile("patches/expect.yaml")
+	if err != nil {
+		return expectation{}, fmt.Errorf("what the series declare: %w", err)
+	}
+	return parseExpectations(text)
+}
+
+func parseExpectations(text []byte) (expectation, error) {
+	var e expectation
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&e); err != nil {
+		return expectation{}, fmt.Errorf("patches/expect.yaml: %w", err)
+	}
+	if err := e.Copies.check(); err != nil {
+		return expectation{}, fmt.Errorf("patches/expect.yaml: %w", err)
+	}
+	return e, nil
 }
 
 // Untouched returns those of the copy paths whose code no patch of the series
 // changes, by what the series declare in patches/expect.yaml. A series without
 // a declaration, such as a user's own, may change anything.
 func Untouched(series, paths []string) ([]string, error) {
-	text, err := files.ReadFile("patches/expect.yaml")
+	e, err := expectations()
 	if err != nil {
-		return nil, fmt.Errorf("what the series declare: %w", err)
-	}
-	var e expectation
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if err := dec.Decode(&e); err != nil {
-		return nil, fmt.Errorf("patches/expect.yaml: %w", err)
+		return nil, err
 	}
 	left := slices.Clone(paths)
 	for _, name := range series {
