@@ -29,7 +29,7 @@ func (r *Result) accounts(c *counter) {
 		}
 		a := Account{Workload: s.Workload, Sink: s.Sink, Chunk: s.Chunk, Kernel: s.Kernel, Declared: declared(c.m, s)}
 		switch {
-		case s.Outcome != store.OK && a.Declared != nil && a.Declared.Refused:
+		case refused(c.m, s):
 			a.Refused = true
 		case s.Outcome != store.OK || s.Bytes <= 0:
 			failed = append(failed, fmt.Sprintf("%s: %s", a.describe(), cmp.Or(s.Outcome, "it has no bytes")))
@@ -63,6 +63,12 @@ func declared(m store.Manifest, s store.Sample) *store.Copies {
 		d.PerByte--
 	}
 	return &d
+}
+
+// refused says whether a sample failed as its kernel declares: with EINVAL, as
+// the guest puts it.
+func refused(m store.Manifest, s store.Sample) bool {
+	return m.Copies[s.Kernel][s.Workload].Refused && strings.HasSuffix(s.Outcome, ": invalid argument")
 }
 
 // count takes the sample's metrics.
@@ -105,23 +111,40 @@ func (c *counter) noteAccounts(r *Result, failed []string) {
 		text := count(len(failed), "account") + " of copies failed: nothing is known of these"
 		c.pending.add(Note{Kind: FailedOnes, Text: text, Details: failed}, nil)
 	}
-	contradicts := pendingNote{note: Note{Kind: Contradicts, Text: "NOT WHAT IT DECLARES: the account of copies is another"}}
+	contradicts := pendingNote{note: Note{Kind: Contradicts}}
 	disagree := pendingNote{note: Note{Kind: Disagree, Text: "two counts of user copies disagree: the probes' and that of the two CPU models"}}
+	var kernels []string
 	for i, a := range r.Accounts {
 		if a.Contradicts {
 			contradicts.accounts = append(contradicts.accounts, i)
+			contradicts.cells = append(contradicts.cells, r.cellsOfPath(a.Kernel, a.Workload)...)
 			contradicts.note.Details = append(contradicts.note.Details, a.contradiction())
+			if !slices.Contains(kernels, a.Kernel) {
+				kernels = append(kernels, a.Kernel)
+			}
 		}
 		if a.Disagree {
 			disagree.accounts = append(disagree.accounts, i)
 			disagree.note.Details = append(disagree.note.Details, fmt.Sprintf("%s: %.3f by probes, %.3f by CPU models", a.describe(), a.User, *a.Model))
 		}
 	}
+	contradicts.note.Text = "NOT WHAT IT DECLARES, by the account of copies: " + strings.Join(kernels, ", ")
 	for _, p := range []pendingNote{contradicts, disagree} {
 		if len(p.accounts) > 0 {
 			c.pending = append(c.pending, p)
 		}
 	}
+}
+
+// cellsOfPath are a kernel's cells of one path.
+func (r *Result) cellsOfPath(kernel, workload string) []Key {
+	var out []Key
+	for _, c := range r.Cells {
+		if c.Kernel == kernel && c.Workload == workload {
+			out = append(out, c.Key)
+		}
+	}
+	return out
 }
 
 // contradiction says what was declared and what is.

@@ -82,7 +82,7 @@ func (c *counter) add(s store.Sample) {
 	key := Key{s.Workload, s.Schedule, s.Sink, s.Chunk, s.CPUModel, s.Kernel}
 	insns := s.Metrics[wire.MetricInsns]
 	switch {
-	case s.Outcome != store.OK && c.m.Copies[s.Kernel][s.Workload].Refused:
+	case refused(c.m, s):
 		return // as declared
 	case s.Outcome != store.OK:
 		c.fail(key, s.Outcome)
