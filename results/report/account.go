@@ -96,7 +96,7 @@ func accountLegend(r *stats.Result) string {
 	has := func(is func(stats.Account) bool) bool { return slices.ContainsFunc(r.Accounts, is) }
 	var parts []string
 	if has(func(a stats.Account) bool { return modelText(&a) != "" }) {
-		parts = append(parts, "(n) of these, copies from or to user memory as the two CPU models count them; the probes' own count of user copies is the same")
+		parts = append(parts, "(n) of these, copies from or to user memory as the two CPU models count them; the probes' own count of user copies is the same within 0.05")
 	}
 	if has(func(a stats.Account) bool { return a.Referenced > 0 }) {
 		parts = append(parts, "ref: skbs hold the source's own pages, elsewhere they don't")

@@ -16,9 +16,11 @@ import (
 const accountTolerance = 0.005
 
 // modelTolerance is how far the CPU models' count of user copies may be from the
-// account's, in copies. Theirs is a difference of two measured cells: copies
-// of a few bytes, and what surrounds a copy, don't cost the same with ERMS.
-const modelTolerance = 0.02
+// account's, in copies. Theirs is a difference of two cells of two boots, and
+// what ran before a cell moves it: by 0.027 at most over ten kernels and all
+// paths of three families at 64 KiB (measured). What is copied once more, or
+// not at all, is 1.
+const modelTolerance = 0.05
 
 // accounts turns the account boots' samples into copies per byte.
 func (r *Result) accounts(c *counter) {
@@ -114,6 +116,7 @@ func (c *counter) noteAccounts(r *Result, failed []string) {
 	contradicts := pendingNote{note: Note{Kind: Contradicts}}
 	disagree := pendingNote{note: Note{Kind: Disagree, Text: "two counts of user copies disagree: the probes' and that of the two CPU models"}}
 	var kernels []string
+	var differ cases
 	for i, a := range r.Accounts {
 		if a.Contradicts {
 			contradicts.accounts = append(contradicts.accounts, i)
@@ -125,9 +128,10 @@ func (c *counter) noteAccounts(r *Result, failed []string) {
 		}
 		if a.Disagree {
 			disagree.accounts = append(disagree.accounts, i)
-			disagree.note.Details = append(disagree.note.Details, fmt.Sprintf("%s: %.3f by probes, %.3f by CPU models", a.describe(), a.User, *a.Model))
+			differ.add(a.Workload+sinkSuffix(a.Sink), fmt.Sprintf("%s %.3f by probes and %.3f by CPU models", a.Kernel, a.User, *a.Model))
 		}
 	}
+	disagree.note.Details = differ.lines()
 	contradicts.note.Text = "NOT WHAT IT DECLARES, by the account of copies: " + strings.Join(kernels, ", ")
 	for _, p := range []pendingNote{contradicts, disagree} {
 		if len(p.accounts) > 0 {
