@@ -38,7 +38,7 @@ type copiesChanged struct {
 // copy path, out of patches/expect.yaml. It is nil where a series, such as a
 // user's own, isn't declared there: that kernel is described, not judged.
 func ExpectedCopies(series []string) (map[string]Copies, error) {
-	e, err := expectations()
+	e, err := declarations()
 	if err != nil {
 		return nil, err
 	}

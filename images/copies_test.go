@@ -69,7 +69,7 @@ func TestExpectationsAreReadStrictly(t *testing.T) {
 		{"no number", "copies: {base: {paths: {a/b: .nan}}}\n", "NaN is no number of copies"},
 		{"text", "copies: {base: {paths: {a/b: one}}}\n", "cannot unmarshal"},
 	} {
-		_, err := parseExpectations([]byte(tc.text))
+		_, err := parseExpectation("test.yaml", []byte(tc.text))
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}

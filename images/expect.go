@@ -17,24 +17,28 @@ type expectation struct {
 	Copies copiesDeclared `yaml:"copies"`
 }
 
-// expectations reads what this program carries.
-func expectations() (expectation, error) {
-	text, err := files.ReadFile("patches/expect.yaml")
+// expectName is the file of the declarations.
+const expectName = "patches/expect.yaml"
+
+func declarations() (expectation, error) {
+	text, err := files.ReadFile(expectName)
 	if err != nil {
 		return expectation{}, fmt.Errorf("what the series declare: %w", err)
 	}
-	return parseExpectations(text)
+	return parseExpectation(expectName, text)
 }
 
-func parseExpectations(text []byte) (expectation, error) {
+// parseExpectation reads declarations; name is the file's, for messages. A key
+// that means nothing is an error.
+func parseExpectation(name string, text []byte) (expectation, error) {
 	var e expectation
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&e); err != nil {
-		return expectation{}, fmt.Errorf("patches/expect.yaml: %w", err)
+		return expectation{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := e.Copies.check(); err != nil {
-		return expectation{}, fmt.Errorf("patches/expect.yaml: %w", err)
+		return expectation{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return e, nil
 }
@@ -43,7 +47,7 @@ func parseExpectations(text []byte) (expectation, error) {
 // changes, by what the series declare in patches/expect.yaml. A series without
 // a declaration, such as a user's own, may change anything.
 func Untouched(series, paths []string) ([]string, error) {
-	e, err := expectations()
+	e, err := declarations()
 	if err != nil {
 		return nil, err
 	}
