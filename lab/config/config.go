@@ -38,8 +38,10 @@ type Config struct {
 	// memory allow.
 	Jobs int `mapstructure:"jobs" yaml:"jobs"`
 	// RepeatTrials is how many trials of the first condition are booted twice.
-	RepeatTrials int  `mapstructure:"repeat_trials" yaml:"repeat_trials"`
-	SampleCache  bool `mapstructure:"sample_cache" yaml:"sample_cache"`
+	RepeatTrials int `mapstructure:"repeat_trials" yaml:"repeat_trials"`
+	// Account adds boots that count the copies of each kernel and family.
+	Account     bool `mapstructure:"account" yaml:"account"`
+	SampleCache bool `mapstructure:"sample_cache" yaml:"sample_cache"`
 	// CellDeadline is in seconds of guest time.
 	CellDeadline int `mapstructure:"cell_deadline" yaml:"cell_deadline"`
 	// BootCPUDeadline is in CPU time of QEMU.

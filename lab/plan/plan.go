@@ -49,7 +49,8 @@ type Touch interface {
 
 // Boots returns every boot of the run. families are those to be run, whole.
 //
-// The order follows the build: first the baseline and the second kernel under
+// Each kernel's accounts of copies come before its first figures, which they
+// prove. The order follows the build: first the baseline and the second kernel under
 // the first condition, which is the first comparison; then these two under the
 // other conditions; then kernel by kernel, as they are built. Within such a
 // step the trials are shuffled by the configuration's first seed, and kernels
@@ -67,14 +68,16 @@ func Boots(c config.Config, families []string, touch Touch) []store.Boot {
 type group struct {
 	kernels    []config.Kernel
 	conditions []config.Condition
+	// account: these kernels appear for the first time.
+	account bool
 }
 
 func groups(c config.Config) []group {
 	order := BuildOrder(c)
 	pair := order[:min(2, len(order))]
-	list := []group{{pair, c.Conditions[:1]}, {pair, c.Conditions[1:]}}
+	list := []group{{pair, c.Conditions[:1], c.Account}, {pair, c.Conditions[1:], false}}
 	for i := len(pair); i < len(order); i++ {
-		list = append(list, group{order[i : i+1], c.Conditions[:1]}, group{order[i : i+1], c.Conditions[1:]})
+		list = append(list, group{order[i : i+1], c.Conditions[:1], c.Account}, group{order[i : i+1], c.Conditions[1:], false})
 	}
 	return list
 }
@@ -96,7 +99,25 @@ func (g group) boots(c config.Config, families []string, touch Touch, random *ra
 		}
 	}
 	random.Shuffle(len(trials), func(i, j int) { trials[i], trials[j] = trials[j], trials[i] })
-	return slices.Concat(trials...)
+	all := slices.Concat(trials...)
+	if g.account {
+		all = append(g.accounts(c, families), all...)
+	}
+	return all
+}
+
+// accounts are the group's boots that count copies: one a kernel and family,
+// since nothing in them varies.
+func (g group) accounts(c config.Config, families []string) []store.Boot {
+	var boots []store.Boot
+	for _, family := range families {
+		for _, k := range g.kernels {
+			b := boot(k, family, c.Conditions[0], c.Seeds[0], 0)
+			b.Name, b.Mode = fmt.Sprintf("%s_%s_%s_s%d_account", k.Name, family, c.Conditions[0].Slug(), c.Seeds[0]), store.ModeAccount
+			boots = append(boots, b)
+		}
+	}
+	return boots
 }
 
 func boot(k config.Kernel, family string, cond config.Condition, seed uint64, repeat int) store.Boot {
@@ -115,7 +136,7 @@ func withRepeats(c config.Config, boots []store.Boot, random *rand.Rand) []store
 	cond := c.Conditions[0]
 	var trials []store.Boot
 	for _, b := range boots {
-		if b.Condition == cond.Name {
+		if b.Condition == cond.Name && b.Mode == "" {
 			trials = append(trials, b)
 		}
 	}
@@ -137,6 +158,12 @@ func withRepeats(c config.Config, boots []store.Boot, random *rand.Rand) []store
 
 // Wire returns what the guest is told for a boot.
 func Wire(c config.Config, b store.Boot) wire.Plan {
+	if b.Mode == store.ModeAccount {
+		return wire.Plan{
+			Version: wire.Version, Kind: wire.KindAccount, Family: b.Family, Line: c.Line, Seed: b.Seed,
+			Chunks: []int64{accountChunk(c)}, CellDeadline: c.CellDeadline,
+		}
+	}
 	cond, chunks := c.Condition(b.Condition), c.Chunks
 	p := wire.Plan{
 		Version: wire.Version, Kind: wire.KindCount, Family: b.Family, Seed: b.Seed,
@@ -153,4 +180,15 @@ func Wire(c config.Config, b store.Boot) wire.Plan {
 		p.Chunks = append(p.Chunks, int64(chunk))
 	}
 	return p
+}
+
+// accountChunk is the size at which copies are counted: that of the reports'
+// headline, so that the CPU models' count of user copies stands beside it.
+// Copies per byte don't depend on it.
+func accountChunk(c config.Config) int64 {
+	const headline = 64 << 10
+	if slices.Contains(c.Chunks, headline) {
+		return headline
+	}
+	return int64(slices.Max(c.Chunks))
 }

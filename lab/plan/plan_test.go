@@ -158,6 +158,55 @@ func TestOneKernel(t *testing.T) {
 	}
 }
 
+// TestAccountsFirst: each kernel and family has one account, before the
+// kernel's first figure, and it is repeated for nothing.
+func TestAccountsFirst(t *testing.T) {
+	c := example()
+	without := plan.Boots(c, families, untouched{})
+	c.Account = true
+	boots := plan.Boots(c, families, untouched{"deopt": families[0]})
+	figures := map[string]bool{}
+	var accounts []string
+	var rest []store.Boot
+	for _, b := range boots {
+		if b.Mode != store.ModeAccount {
+			figures[b.Kernel] = true
+			rest = append(rest, b)
+			continue
+		}
+		accounts = append(accounts, b.Kernel+" "+b.Family)
+		if figures[b.Kernel] || b.Condition != "plain" || b.Repeat != 0 || b.Seed != 7 {
+			t.Errorf("%+v", b)
+		}
+	}
+	slices.Sort(accounts)
+	want := []string{
+		"base file-tcp", "base user-pipe", "deopt file-tcp", "deopt user-pipe",
+		"shifted file-tcp", "shifted user-pipe", "wrapper file-tcp", "wrapper user-pipe",
+	}
+	if diff := cmp.Diff(want, accounts); diff != "" {
+		t.Errorf("accounts (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(without, rest); diff != "" {
+		t.Errorf("accounts change the other boots (-without +with):\n%s", diff)
+	}
+}
+
+func TestWireOfAnAccount(t *testing.T) {
+	c := example()
+	c.Line = "6.12"
+	b := store.Boot{Kernel: "base", Family: "file-tcp", Condition: "plain", Seed: 7, Mode: store.ModeAccount}
+	want := wire.Plan{Version: wire.Version, Kind: wire.KindAccount, Family: "file-tcp", Line: "6.12", Seed: 7, Chunks: []int64{65536}, CellDeadline: 60}
+	if diff := cmp.Diff(want, plan.Wire(c, b)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// The headline's chunk, or the largest, where reports have theirs.
+	c.Chunks = []config.Size{8192, 16384, 4096}
+	if got := plan.Wire(c, b).Chunks; !slices.Equal(got, []int64{16384}) {
+		t.Errorf("without 64 KiB: %d", got)
+	}
+}
+
 func TestConditions(t *testing.T) {
 	want := []store.Condition{
 		{Name: "plain", CPUModel: "max", Cmdline: "a=0 b"},

@@ -53,7 +53,11 @@ func printBoots(w io.Writer, c config.Config, boots []store.Boot) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "boot %s: family %s, %s, seed %d\n  qemu-system-x86_64", b.Name, b.Family, b.Condition, b.Seed)
+		what := b.Family
+		if b.Mode != "" {
+			what += ", " + b.Mode
+		}
+		fmt.Fprintf(w, "boot %s: family %s, %s, seed %d\n  qemu-system-x86_64", b.Name, what, b.Condition, b.Seed)
 		for _, a := range args {
 			fmt.Fprint(w, " ", shellWord(a))
 		}

@@ -38,6 +38,9 @@ func newManifest(s *session, req Request, guest initrd.Guest) (store.Manifest, e
 		return m, err
 	}
 	m.Controls, m.Boots = untouched.byKernel, plan.Boots(c, c.Families(req.Known.Paths), untouched)
+	if m.Copies, err = declaredCopies(c); err != nil {
+		return m, err
+	}
 	for _, chunk := range c.Chunks {
 		m.Chunks = append(m.Chunks, int64(chunk))
 	}
@@ -72,6 +75,24 @@ func untouchedPaths(c config.Config, paths []string) (untouched, error) {
 		}
 	}
 	return u, nil
+}
+
+// declaredCopies is what the kernels declare, by their series.
+func declaredCopies(c config.Config) (map[string]map[string]store.Copies, error) {
+	all := map[string]map[string]store.Copies{}
+	for _, k := range c.Kernels {
+		expected, err := images.ExpectedCopies(k.Series)
+		if err != nil {
+			return nil, err
+		}
+		for path, copies := range expected {
+			if all[k.Name] == nil {
+				all[k.Name] = map[string]store.Copies{}
+			}
+			all[k.Name][path] = store.Copies(copies)
+		}
+	}
+	return all, nil
 }
 
 // Untouched implements plan.Touch.

@@ -4,6 +4,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -273,6 +274,7 @@ func (s *session) wirePlan(b store.Boot) ([]byte, error) { return plan.Wire(s.cf
 // samplesOf turns a verified stream into the store's samples.
 func (s *session) samplesOf(b store.Boot, stream wire.Stream) []store.Sample {
 	var list []store.Sample
+	mode := cmp.Or(b.Mode, s.cfg.Mode)
 	for _, w := range stream.Samples {
 		outcome := store.OK
 		if w.Error != "" {
@@ -280,7 +282,7 @@ func (s *session) samplesOf(b store.Boot, stream wire.Stream) []store.Sample {
 		}
 		list = append(list, store.Sample{
 			Kernel: b.Kernel, Workload: w.Path, Schedule: w.Schedule, Sink: w.Sink, CPUModel: b.Condition,
-			Profile: s.cfg.Profile, Chunk: w.Chunk, Bytes: w.Bytes, Mode: s.cfg.Mode, Boot: b.Name, Rep: w.Rep,
+			Profile: s.cfg.Profile, Chunk: w.Chunk, Bytes: w.Bytes, Mode: mode, Boot: b.Name, Rep: w.Rep,
 			Seed: b.Seed, Metrics: w.Metrics, Outcome: outcome,
 		})
 	}

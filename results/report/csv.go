@@ -12,10 +12,11 @@ import (
 )
 
 // csvHeader names the columns. Values are in instructions per byte delivered,
-// changes in percent, chunks in bytes.
+// changes in percent, chunks in bytes. copies and by_reference are those of the
+// account, per byte delivered.
 var csvHeader = []string{
 	"workload", "schedule", "sink", "chunk", "condition", "kernel", "boots", "samples",
-	"median", "min", "max", "modes", "change_percent", "user_copies", "flags", "notes",
+	"median", "min", "max", "modes", "change_percent", "user_copies", "copies", "by_reference", "flags", "notes",
 }
 
 // writeCSV writes one row a cell, the control kernel's among them. A stream
@@ -35,6 +36,7 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 		if v, ok := copies[c.Key]; ok {
 			userCopies = exact(v)
 		}
+		all, referenced := accountOf(r, c)
 		median, change := "", ""
 		if c.Schedule == wire.ScheduleLockstep {
 			median = exact(c.InsnPerByte.Median)
@@ -46,7 +48,7 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 			c.Workload, c.Schedule, c.Sink, strconv.FormatInt(c.Chunk, 10), c.Condition, c.Kernel,
 			strconv.Itoa(c.Boots), strconv.Itoa(c.Samples),
 			median, exact(c.InsnPerByte.Min), exact(c.InsnPerByte.Max), modesText(c.Modes),
-			change, userCopies, strings.Join(flags(r, c), ";"), notesText(c.Notes),
+			change, userCopies, all, referenced, strings.Join(flags(r, c), ";"), notesText(c.Notes),
 		})
 		if err != nil {
 			return err
@@ -54,6 +56,16 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// accountOf is the account of a lock-step cell's copies, where there is one.
+func accountOf(r *stats.Result, c *stats.Cell) (copies, referenced string) {
+	for _, a := range r.Accounts {
+		if c.Schedule == wire.ScheduleLockstep && a.Workload == c.Workload && a.Sink == c.Sink && a.Chunk == c.Chunk && a.Kernel == c.Kernel && !a.Refused {
+			return exact(a.Copies), exact(a.Referenced)
+		}
+	}
+	return "", ""
 }
 
 // exact prints a value to the resolution of one instruction in 1 GiB.

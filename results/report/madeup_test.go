@@ -68,6 +68,21 @@ func (u madeUp) manifest() store.Manifest {
 	for i, name := range u.kernels {
 		m.Kernels = append(m.Kernels, madeUpKernel(name, i))
 	}
+	m.Copies = map[string]map[string]store.Copies{}
+	for _, name := range u.kernels {
+		m.Copies[name] = map[string]store.Copies{}
+		for _, family := range u.families {
+			m.Boots = append(m.Boots, store.Boot{
+				Name: fmt.Sprintf("%s_%s_%s_s%d_account", name, family, m.Conditions[0].Name, u.seeds[0]), Kernel: name, Family: family,
+				Condition: m.Conditions[0].Name, Seed: u.seeds[0], Mode: store.ModeAccount,
+			})
+			methods, _ := shape(family)
+			for _, method := range methods {
+				copies, reference := inventedCopies(method, name)
+				m.Copies[name][family+"/"+method] = store.Copies{PerByte: float64(copies), ByReference: reference}
+			}
+		}
+	}
 	for _, name := range u.kernels {
 		for _, c := range m.Conditions {
 			for _, family := range u.families {
@@ -122,14 +137,16 @@ func (u madeUp) write(t testing.TB) string {
 
 // samples are a boot's, whole.
 func (u madeUp) samples(b store.Boot) []store.Sample {
-	methods, sinks := []string{"sendfile", "splice", "read-send", "mmap-send"}, []string{wire.SinkRead}
-	switch b.Family {
-	case "file-tcp":
-		sinks = append(sinks, wire.SinkDiscard)
-	case "user-pipe":
-		methods, sinks = []string{"vmsplice", "write"}, []string{""}
-	}
+	methods, sinks := shape(b.Family)
 	var out []store.Sample
+	if b.Mode == store.ModeAccount {
+		for _, method := range methods {
+			for _, sink := range sinks {
+				out = append(out, account(b, method, sink))
+			}
+		}
+		return out
+	}
 	for _, method := range methods {
 		for _, sink := range sinks {
 			for _, chunk := range u.chunks {
@@ -148,6 +165,52 @@ func (u madeUp) samples(b store.Boot) []store.Sample {
 		}
 	}
 	return out
+}
+
+// shape is what a family has.
+func shape(family string) (methods, sinks []string) {
+	methods, sinks = []string{"sendfile", "splice", "read-send", "mmap-send"}, []string{wire.SinkRead}
+	switch family {
+	case "file-tcp":
+		sinks = append(sinks, wire.SinkDiscard)
+	case "user-pipe":
+		methods, sinks = []string{"vmsplice", "write"}, []string{""}
+	}
+	return methods, sinks
+}
+
+// account is one sample of an account boot.
+func account(b store.Boot, method, sink string) store.Sample {
+	const n = 16 << 20
+	copies, reference := inventedCopies(method, b.Kernel)
+	user := byKernel(inventedUserCopies[method], b.Kernel)
+	if sink == wire.SinkDiscard {
+		copies--
+		user--
+	}
+	s := store.Sample{
+		Kernel: b.Kernel, Workload: b.Family + "/" + method, Schedule: wire.ScheduleLockstep, Sink: sink, CPUModel: b.Condition, Profile: "minimal",
+		Chunk: 64 << 10, Bytes: n, Mode: store.ModeAccount, Boot: b.Name, Seed: b.Seed, Outcome: store.OK,
+		Metrics: map[string]int64{wire.MetricCopied: n * copies, wire.MetricUserCopied: n * int64(user), wire.MetricCopied + "/_copy_to_iter": n * copies},
+	}
+	if reference {
+		s.Metrics[wire.MetricReferences], s.Metrics[wire.MetricReferenced] = 512, n
+	}
+	return s
+}
+
+// inventedCopies is what a kernel declares, and does, for a receiver that
+// reads.
+func inventedCopies(method, kernel string) (copies int64, reference bool) {
+	copies = int64(byKernel(inventedUserCopies[method], kernel))
+	if method == "sendfile" || method == "splice" {
+		copies += map[string]int64{"socket-copy": 1, "sendfile-deopt": 2, "sendfile-onecopy": 2}[kernel]
+		if method == "sendfile" && kernel == "sendfile-onecopy" {
+			copies--
+		}
+		reference = copies == 1
+	}
+	return copies, reference
 }
 
 // inventedCost is insn/byte at 64 KiB, sink=read, first condition.

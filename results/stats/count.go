@@ -40,6 +40,7 @@ type counter struct {
 	pending    pendingNotes
 	controls   controlSet
 	shown      map[string]bool
+	accounts   []store.Sample
 }
 
 func newCounter(m store.Manifest) *counter {
@@ -71,12 +72,18 @@ func (c *counter) add(s store.Sample) {
 	if !ok || boot.Outcome != store.OK || boot.Repeat > 0 {
 		return
 	}
+	if boot.Mode == store.ModeAccount {
+		c.accounts = append(c.accounts, s)
+		return
+	}
 	if s.Schedule != wire.ScheduleLockstep && s.Schedule != wire.ScheduleStream {
-		return // an account's or a probe's, not a figure of this report
+		return // a probe's, not a figure of this report
 	}
 	key := Key{s.Workload, s.Schedule, s.Sink, s.Chunk, s.CPUModel, s.Kernel}
 	insns := s.Metrics[wire.MetricInsns]
 	switch {
+	case refused(c.m, s):
+		return // as declared
 	case s.Outcome != store.OK:
 		c.fail(key, s.Outcome)
 		return

@@ -14,20 +14,20 @@ import (
 func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
 
 // pendingNotes are notes without a number yet, with the cells they mark.
-type pendingNotes []struct {
-	note  Note
-	cells []Key
+type pendingNotes []pendingNote
+
+type pendingNote struct {
+	note     Note
+	cells    []Key
+	accounts []int // indices of Result.Accounts
 }
 
 func (p *pendingNotes) add(n Note, cells []Key) {
-	*p = append(*p, struct {
-		note  Note
-		cells []Key
-	}{n, cells})
+	*p = append(*p, pendingNote{note: n, cells: cells})
 }
 
 // kindOrder is the order of the footnotes: what is wrong with the run first.
-var kindOrder = []Kind{Broken, Lost, FailedOnes, Unfinished, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
+var kindOrder = []Kind{Broken, Contradicts, Lost, FailedOnes, Disagree, Unfinished, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
 
 // notes collects the run's notes, numbers them and marks the cells.
 func (r *Result) notes(c *counter) {
@@ -38,10 +38,7 @@ func (r *Result) notes(c *counter) {
 	c.noteMovedControls(r)
 	c.noteTaints(r)
 	c.noteIdle(r)
-	slices.SortStableFunc(c.pending, func(a, b struct {
-		note  Note
-		cells []Key
-	}) int {
+	slices.SortStableFunc(c.pending, func(a, b pendingNote) int {
 		return cmp.Compare(slices.Index(kindOrder, a.note.Kind), slices.Index(kindOrder, b.note.Kind))
 	})
 	for i, p := range c.pending {
@@ -52,12 +49,18 @@ func (r *Result) notes(c *counter) {
 				cell.Notes = append(cell.Notes, i+1)
 			}
 		}
+		for _, at := range p.accounts {
+			r.Accounts[at].Notes = append(r.Accounts[at].Notes, i+1)
+		}
 	}
 }
 
 // cellsOf are the cells that a boot has a part in.
 func (r *Result) cellsOf(b store.Boot) []Key {
 	var out []Key
+	if b.Mode == store.ModeAccount {
+		return nil
+	}
 	for _, c := range r.Cells {
 		if c.Kernel == b.Kernel && c.Condition == b.Condition && store.Family(c.Workload) == b.Family {
 			out = append(out, c.Key)
@@ -70,8 +73,8 @@ func (r *Result) cellsOf(b store.Boot) []Key {
 // initramfs, family and seed must give the same random numbers and digits.
 func (c *counter) noteBroken(r *Result) {
 	type trial struct {
-		kernel, family, condition string
-		seed                      uint64
+		kernel, family, condition, mode string
+		seed                            uint64
 	}
 	first := map[trial]store.Boot{}
 	var details []string
@@ -84,7 +87,7 @@ func (c *counter) noteBroken(r *Result) {
 			details = append(details, fmt.Sprintf("boot %s: another result stream than an earlier boot with the same inputs", b.Name))
 			cells = append(cells, r.cellsOf(b)...)
 		}
-		t := trial{b.Kernel, b.Family, b.Condition, b.Seed}
+		t := trial{b.Kernel, b.Family, b.Condition, b.Mode, b.Seed}
 		a, ok := first[t]
 		if !ok {
 			first[t] = b

@@ -104,15 +104,47 @@ type UserCopies struct {
 	Copies float64 `json:"copies"`
 }
 
+// Account is one path's account of copies on one kernel: what probes on the
+// functions that copy counted, per byte delivered.
+type Account struct {
+	Workload string `json:"workload"`
+	Sink     string `json:"sink,omitempty"`
+	Chunk    int64  `json:"chunk"` // bytes
+	Kernel   string `json:"kernel"`
+	// Copies is all copies by the CPU, ByFunction what each function has of
+	// it, and User those from or to user memory.
+	Copies     float64            `json:"copies"`
+	ByFunction map[string]float64 `json:"by_function,omitempty"`
+	User       float64            `json:"user"`
+	// Referenced is how many of the bytes went into skbs by reference.
+	Referenced float64 `json:"by_reference"`
+	// Model is the count of user copies that the second CPU model gives; nil
+	// where it wasn't measured. Copies within the kernel are none of it, so
+	// User is what it compares with. Disagree says that they are not the same.
+	Model    *float64 `json:"user_by_cpu_model,omitempty"`
+	Disagree bool     `json:"disagree,omitempty"`
+	// Refused says that the kernel doesn't offer the path; then nothing was
+	// counted.
+	Refused bool `json:"refused,omitempty"`
+	// Declared is what the kernel says of itself, for this sink; nil where it
+	// says nothing. Contradicts says that it is something else.
+	Declared    *store.Copies `json:"declared,omitempty"`
+	Contradicts bool          `json:"contradicts,omitempty"`
+	// Notes are numbers of Result.Notes.
+	Notes []int `json:"notes,omitempty"`
+}
+
 // Kind sorts notes by what they are about.
 type Kind string
 
-// The kinds of note. The first three mean that something is wrong with the run.
+// The kinds of note. The first four mean that something is wrong with the run.
 const (
-	Lost       Kind = "lost boots"
-	Broken     Kind = "determinism broken"
-	FailedOnes Kind = "failed samples"
+	Lost        Kind = "lost boots"
+	Broken      Kind = "determinism broken"
+	FailedOnes  Kind = "failed samples"
+	Contradicts Kind = "contradicts its declaration"
 
+	Disagree     Kind = "accounts disagree"
 	Unfinished   Kind = "unfinished"
 	NoControl    Kind = "no control"
 	Taint        Kind = "taint"
@@ -149,7 +181,10 @@ type Result struct {
 	// them.
 	Cells      []Cell       `json:"cells"`
 	UserCopies []UserCopies `json:"user_copies,omitempty"`
-	Notes      []Note       `json:"notes,omitempty"`
+	// Accounts are in the order of rows, then kernels; the control's are among
+	// them.
+	Accounts []Account `json:"accounts,omitempty"`
+	Notes    []Note    `json:"notes,omitempty"`
 
 	index map[Key]int
 }
@@ -163,8 +198,11 @@ func (r *Result) Cell(k Key) *Cell {
 }
 
 // Wrong says whether a note of this kind means that something is wrong with the
-// run: lost boots, samples that failed, broken determinism.
-func (k Kind) Wrong() bool { return k == Lost || k == Broken || k == FailedOnes }
+// run: lost boots, samples that failed, broken determinism, a kernel that isn't
+// what it declares.
+func (k Kind) Wrong() bool {
+	return k == Lost || k == Broken || k == FailedOnes || k == Contradicts
+}
 
 // Wrong says whether any of the notes does.
 func (r *Result) Wrong() bool {
@@ -188,6 +226,7 @@ func Count(m store.Manifest, samples []store.Sample) *Result {
 	r.dependences(c)
 	r.overlaps(c)
 	r.userCopies(m)
+	r.accounts(c)
 	r.notes(c)
 	return r
 }

@@ -20,7 +20,7 @@ type Sample struct {
 	Profile  string           `json:"profile"`
 	Chunk    int64            `json:"chunk"` // bytes
 	Bytes    int64            `json:"bytes"`
-	Mode     string           `json:"mode"` // count
+	Mode     string           `json:"mode"` // count or account
 	Boot     string           `json:"boot"` // a name of the manifest's Boots
 	Rep      int              `json:"rep"`
 	Seed     uint64           `json:"seed"`
@@ -38,6 +38,8 @@ type Boot struct {
 	// Repeat counts boots of the same trial: 0 is measured, 1 and up must give
 	// the same digits and are not counted twice.
 	Repeat int `json:"repeat,omitempty"`
+	// Mode is ModeAccount where the boot isn't of the manifest's mode.
+	Mode string `json:"mode,omitempty"`
 
 	Outcome string   `json:"outcome,omitempty"` // empty until it was run
 	Detail  string   `json:"detail,omitempty"`
@@ -62,6 +64,9 @@ type Boot struct {
 	Samples       int    `json:"samples,omitempty"`
 	SamplesSHA256 string `json:"samples_sha256,omitempty"`
 }
+
+// ModeAccount is the mode of boots and samples that count copied bytes.
+const ModeAccount = "account"
 
 // OK is the outcome of a boot or a sample that counts.
 const OK = "ok"
@@ -132,11 +137,24 @@ type Manifest struct {
 	// patches touches, as path.Match globs; kernel "*" stands for all. Their
 	// change is expected to stay within the noise line.
 	Controls map[string][]string `json:"controls,omitempty"`
+	// Copies is what each kernel declares, by kernel and workload. A kernel
+	// that isn't in it declares nothing, and is described, not judged.
+	Copies map[string]map[string]Copies `json:"copies,omitempty"`
 	// Settings are the guest's, as the agent reported them.
 	Settings map[string]string `json:"settings,omitempty"`
 	// Notes are said aloud above every report: a pin that was not met, broken
 	// determinism, lost boots.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Copies is what a kernel declares of a workload whose receiver reads.
+type Copies struct {
+	// PerByte is how often the CPU copies a byte that is delivered.
+	PerByte float64 `json:"per_byte"`
+	// ByReference: skbs hold the source's own pages.
+	ByReference bool `json:"by_reference,omitempty"`
+	// Refused: the system call fails.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // Host is the machine the VMs ran on.

@@ -14,7 +14,10 @@ import (
 
 // sourceDir is where the source file lies: tmpfs, so that the page cache is
 // the file.
-const sourceDir = "/tmp"
+const (
+	sourceDir  = "/tmp"
+	sourcePath = sourceDir + "/source"
+)
 
 // sysctls are set before anything is measured (facts.md, section 7, trap 10).
 // They stand in the result stream.

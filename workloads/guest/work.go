@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +28,9 @@ func work() error {
 	if plan.Kind == wire.KindFault {
 		return provoke(plan.Fault)
 	}
+	if plan.Kind == wire.KindAccount {
+		return workAccount(plan, out)
+	}
 	if plan.Reps < 1 || len(plan.Schedules) == 0 {
 		return fmt.Errorf("%w: it measures nothing", wire.ErrPlan)
 	}
@@ -40,7 +42,7 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	src, err := copypath.OpenSource(filepath.Join(sourceDir, "source"))
+	src, err := copypath.OpenSource(sourcePath)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ type Kind string
 const (
 	// KindCount runs one family of copy paths and counts instructions.
 	KindCount Kind = "count"
+	// KindAccount runs the same family and counts the bytes that are copied:
+	// each cell once in lock-step for each sink.
+	KindAccount Kind = "account"
 	// KindFault provokes one fault and measures nothing. It exists for the
 	// tests of the outcomes.
 	KindFault Kind = "fault"
@@ -38,7 +41,10 @@ type Plan struct {
 	Version int    `json:"version"`
 	Kind    Kind   `json:"kind"`
 	Family  string `json:"family,omitempty"`
-	Seed    uint64 `json:"seed"`
+	// Line is the kernel's, 6.12: it decides on the functions that an account
+	// watches.
+	Line string `json:"line,omitempty"`
+	Seed uint64 `json:"seed"`
 	// Chunks are the sizes of one system call's length argument, in bytes.
 	Chunks []int64 `json:"chunks,omitempty"`
 	// Schedules are those to be measured.

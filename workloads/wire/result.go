@@ -63,6 +63,14 @@ const (
 	MetricIdle          = "idle"           // the region's clock − insns
 )
 
+// The metrics of an account, in bytes but for the count of references.
+const (
+	MetricCopied     = "copied_bytes"       // by the CPU; with /function behind it, by that function
+	MetricUserCopied = "user_copied_bytes"  // of these, from or to user memory
+	MetricReferences = "pages_by_reference" // how often pages were put into an skb by reference
+	MetricReferenced = "bytes_by_reference" // how much they held
+)
+
 // The schedules.
 const (
 	ScheduleLockstep = "lockstep" // one thread sends a chunk, then receives it

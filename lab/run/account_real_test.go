@@ -1,0 +1,126 @@
+//go:build vm
+
+package run
+
+import (
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"splicelab/images"
+	"splicelab/images/kernel"
+	"splicelab/lab/vm"
+	"splicelab/results/stats"
+	"splicelab/results/store"
+	"splicelab/workloads/wire"
+)
+
+// account boots a family's account and returns its samples.
+func (f *fixture) account(t *testing.T, img *kernel.Image, family string) []wire.Sample {
+	t.Helper()
+	r := boot(t, f.vm(t, img, plainCPU, wire.Plan{Kind: wire.KindAccount, Family: family, Line: "6.12", Seed: 1, Chunks: []int64{4096, 65536}, CellDeadline: 60}))
+	if r.Outcome != vm.OK {
+		t.Fatalf("%s: %s\n%s", r.Outcome, r.Detail, r.Tail)
+	}
+	return r.Stream.Samples
+}
+
+// What facts.md, section 3, says of these kernels, counted. Its starred cells
+// were counted with other programs on prototypes.
+func TestRealCopies(t *testing.T) {
+	f := shared(t)
+	accounts := map[[2]string][]wire.Sample{} // by kernel and family
+	for _, tc := range []struct {
+		kernel     string
+		series     []string
+		path       string
+		copies     float64 // per byte, for a receiver that reads
+		references bool
+	}{
+		{"base", nil, "file-tcp/sendfile", 1, true},
+		{"base", nil, "file-tcp/splice", 1, true},
+		{"base", nil, "file-tcp/read-send", 3, false},
+		{"base", nil, "file-tcp/mmap-send", 2, false},
+		{"base", nil, "file-unix/sendfile", 1, true},
+		{"base", nil, "user-pipe/vmsplice", 1, false},
+		{"base", nil, "user-pipe/write", 2, false},
+		{"socket-copy", []string{"socket-copy"}, "file-tcp/sendfile", 2, false},
+		{"sendfile-deopt", []string{"splice-copy", "socket-copy"}, "file-tcp/sendfile", 3, false},
+		{"sendfile-deopt", []string{"splice-copy", "socket-copy"}, "file-tcp/read-send", 3, false},
+		{"vmsplice-wrapper", []string{"vmsplice-wrapper"}, "user-pipe/vmsplice", 2, false},
+	} {
+		seen, of := 0, [2]string{tc.kernel, store.Family(tc.path)}
+		if accounts[of] == nil {
+			accounts[of] = f.account(t, f.build(t, spec(t, tc.kernel, tc.series)), of[1])
+		}
+		for _, s := range accounts[of] {
+			if s.Error != "" {
+				t.Errorf("%s, %s: %s", tc.kernel, s.Path, s.Error)
+			}
+			if s.Path != tc.path {
+				continue
+			}
+			seen++
+			want := tc.copies
+			if s.Sink == wire.SinkDiscard {
+				want--
+			}
+			got := float64(s.Metrics[wire.MetricCopied]) / float64(s.Bytes)
+			references := s.Metrics[wire.MetricReferences]
+			if math.Abs(got-want) > 0.005*max(1, want) || (references > 0) != tc.references {
+				t.Errorf("%s, %s %s, chunk %d: %.4f copies a byte and %d references, want %v, %v", tc.kernel, s.Path, s.Sink, s.Chunk, got, references, want, tc.references)
+			}
+		}
+		if seen == 0 {
+			t.Errorf("%s: no sample of %s", tc.kernel, tc.path)
+		}
+	}
+}
+
+// A kernel without a function of its line's list has no account.
+func TestRealAccountOfAnotherLine(t *testing.T) {
+	f := shared(t)
+	b := f.vm(t, f.build(t, spec(t, "base", nil)), plainCPU, wire.Plan{Kind: wire.KindAccount, Family: "user-pipe", Line: "7.3", Seed: 1, Chunks: []int64{65536}, CellDeadline: 60})
+	r := boot(t, b)
+	if r.Outcome != vm.AgentError || !strings.Contains(r.Tail, "copy_folio_from_iter_atomic") {
+		t.Errorf("%s: %s\n%s", r.Outcome, r.Detail, r.Tail)
+	}
+}
+
+// A run counts copies, takes them from the cache the next time, and tells a
+// kernel that isn't what its label says.
+func TestRealRunWithAccounts(t *testing.T) {
+	c := smoke(t)
+	c.Account, c.SampleCache, c.Cache = true, true, ""
+	for _, name := range []string{"first", "second"} {
+		c.Out = t.TempDir() + "/" + name
+		var out strings.Builder
+		if err := Run(t.Context(), Request{Config: c, Known: Known(), Command: "lab run", Out: &out, Err: io.Discard}); err != nil {
+			t.Fatalf("%v\n%s", err, out.String())
+		}
+		if !strings.Contains(out.String(), "all of it is what the kernels declare") {
+			t.Errorf("%s run:\n%s", name, out.String())
+		}
+	}
+	m, samples, err := store.Load(c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(m.Boots, func(b store.Boot) bool { return !b.Cached }) {
+		t.Errorf("a boot of the second run isn't cached: %+v", m.Boots)
+	}
+	label, err := images.ExpectedCopies([]string{"splice-copy", "socket-copy", "sendfile-onecopy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, copies := range label {
+		m.Copies["sendfile-deopt"][path] = store.Copies(copies)
+	}
+	for _, a := range stats.Count(m, samples).Accounts {
+		if wrong := a.Kernel == "sendfile-deopt" && a.Workload == "file-tcp/sendfile"; a.Contradicts != wrong {
+			t.Errorf("labelled sendfile-onecopy: %s %s on %s: contradicts %v, want %v", a.Workload, a.Sink, a.Kernel, a.Contradicts, wrong)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"splicelab/results/stats"
+)
+
+// accounts is the table of copies, the proof above the figures: what each
+// kernel does on each path.
+func (d *document) accounts(r *stats.Result) {
+	if len(r.Accounts) == 0 {
+		return
+	}
+	rows, kernels := accountShape(r)
+	g := newGrid(r, kernels, "path", "sink", "chunk")
+	g.groups, g.leftAligned = 1, 2
+	for _, row := range rows {
+		g.rows = append(g.rows, []string{row.Workload, dash(row.Sink), stats.Size(row.Chunk)})
+	}
+	for _, k := range kernels {
+		column := make([]*stats.Account, len(rows))
+		for i := range r.Accounts {
+			a := &r.Accounts[i]
+			if at := slices.Index(rows, accountRow(a)); a.Kernel == k && at >= 0 {
+				column[at] = a
+			}
+		}
+		g.accountColumn(column)
+	}
+	d.heading("Copies: what each kernel does")
+	d.text("Bytes that the CPU copies for each byte delivered, from the source to the receiver, all tasks and softirqs included: counted by probes, in boots of their own.")
+	d.grid(g)
+	d.text(accountLegend(r))
+}
+
+func accountRow(a *stats.Account) stats.Row {
+	return stats.Row{Workload: a.Workload, Sink: a.Sink, Chunk: a.Chunk}
+}
+
+// accountShape returns the table's rows and columns; the control has none.
+func accountShape(r *stats.Result) (rows []stats.Row, kernels []string) {
+	for i := range r.Accounts {
+		a := &r.Accounts[i]
+		if row := accountRow(a); !slices.Contains(rows, row) {
+			rows = append(rows, row)
+		}
+		if a.Kernel != r.Control && !slices.Contains(kernels, a.Kernel) {
+			kernels = append(kernels, a.Kernel)
+		}
+	}
+	return rows, kernels
+}
+
+// accountColumn adds one kernel's column; each part of a cell stands below the
+// same part of the others.
+func (g *grid) accountColumn(column []*stats.Account) {
+	var model, reference int
+	for _, a := range column {
+		if a != nil {
+			model, reference = max(model, len(modelText(a))), max(reference, len(referenceText(a)))
+		}
+	}
+	g.column(len(column), func(i int) (string, []int) {
+		a := column[i]
+		switch {
+		case a == nil:
+			return "-", nil
+		case a.Refused:
+			return "refused", a.Notes
+		case a.Disagree:
+			return "disagree", a.Notes
+		}
+		return fmt.Sprintf("%.2f%-*s%-*s", a.Copies, model, modelText(a), reference, referenceText(a)), a.Notes
+	})
+}
+
+func modelText(a *stats.Account) string {
+	if a.Model == nil || a.Disagree {
+		return ""
+	}
+	return fmt.Sprintf(" (%.2f)", max(0, *a.Model))
+}
+
+func referenceText(a *stats.Account) string {
+	if a.Referenced > 0 {
+		return " ref"
+	}
+	return ""
+}
+
+// accountLegend explains what the table uses.
+func accountLegend(r *stats.Result) string {
+	has := func(is func(stats.Account) bool) bool { return slices.ContainsFunc(r.Accounts, is) }
+	var parts []string
+	if has(func(a stats.Account) bool { return modelText(&a) != "" }) {
+		parts = append(parts, "(n) of these, copies from or to user memory as the two CPU models count them; the probes' own count of user copies is the same within 0.05")
+	}
+	if has(func(a stats.Account) bool { return a.Referenced > 0 }) {
+		parts = append(parts, "ref: skbs hold the source's own pages, elsewhere they don't")
+	}
+	if has(func(a stats.Account) bool { return a.Refused }) {
+		parts = append(parts, "refused: the kernel doesn't offer this, as it declares")
+	}
+	if has(func(a stats.Account) bool { return a.Sink == r.HeadlineSink }) && has(func(a stats.Account) bool { return a.Sink != r.HeadlineSink && a.Sink != "" }) {
+		parts = append(parts, "a receiver that discards copies nothing out")
+	}
+	for _, n := range r.Notes {
+		if has(func(a stats.Account) bool { return slices.Contains(a.Notes, n.Number) }) {
+			parts = append(parts, fmt.Sprintf("[%d] %s", n.Number, n.Text))
+		}
+	}
+	if undeclared := undeclaredKernels(r); len(undeclared) > 0 {
+		parts = append(parts, "nothing is declared for, and so nothing held against: "+strings.Join(undeclared, ", "))
+	} else if !has(func(a stats.Account) bool { return a.Contradicts }) {
+		parts = append(parts, "all of it is what the kernels declare, within 0.5%")
+	}
+	return strings.Join(parts, "; ") + "."
+}
+
+// undeclaredKernels are those of which nothing is declared.
+func undeclaredKernels(r *stats.Result) []string {
+	var names []string
+	for _, a := range r.Accounts {
+		if a.Declared == nil && !slices.Contains(names, a.Kernel) {
+			names = append(names, a.Kernel)
+		}
+	}
+	return names
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"splicelab/workloads/account"
+	"splicelab/workloads/copypath"
+	"splicelab/workloads/wire"
+)
+
+// workAccount is the worker's role in an account boot: each cell of the family
+// once, counted by probes in place of the clock.
+func workAccount(plan wire.Plan, out *os.File) error {
+	idle, err := startIdler()
+	if err != nil {
+		return err
+	}
+	f, err := copypath.Lookup(plan.Family)
+	if err != nil {
+		return err
+	}
+	src, err := copypath.OpenSource(sourcePath)
+	if err != nil {
+		return err
+	}
+	a, err := account.Open(plan.Line, sourceDir)
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(out)
+	for _, c := range cells(f, plan) {
+		fmt.Printf("splicelab: account of %s %d\n", f.Path(c.method), c.chunk)
+		if err := enc.Encode(accountCell(a, f, src, idle, c)); err != nil {
+			return fmt.Errorf("hand samples over: %w", err)
+		}
+	}
+	return idle.stop()
+}
+
+// accountCell takes one cell's account for every sink. A failure spoils the
+// samples that it touches, not the boot.
+func accountCell(a *account.Account, f copypath.Family, src *copypath.Source, idle *idler, id cellID) []wire.Sample {
+	c, err := copypath.Open(f, id.method, id.chunk, src)
+	if err == nil {
+		err = errors.Join(c.Tune(wire.ScheduleLockstep), c.Warm())
+	}
+	var samples []wire.Sample
+	for _, sink := range f.Sinks {
+		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: copypath.TransferBytes(id.chunk)}
+		if err == nil {
+			err = accountTransfer(a, idle, c, &s)
+		}
+		if err != nil {
+			s.Error = err.Error()
+		}
+		samples = append(samples, s)
+	}
+	if c != nil {
+		if err := c.Close(); err != nil {
+			samples[len(samples)-1].Error = err.Error()
+		}
+	}
+	return samples
+}
+
+// accountTransfer counts one transfer. The idler runs while the probes are set
+// and read, which sleeps, and not in the region.
+func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.Sample) error {
+	if err := errors.Join(a.Start(), idle.pause()); err != nil {
+		return err
+	}
+	_, status := c.Lockstep(s.Bytes, s.Sink)
+	resumed := idle.resume()
+	copies, err := a.Stop()
+	if err := errors.Join(status.Err(), resumed, err); err != nil {
+		return err
+	}
+	s.Metrics = copies.Metrics()
+	return c.CheckTail(s.Bytes, c.Tail())
+}
