@@ -74,11 +74,28 @@ func bootRun() error {
 	if planErr != nil {
 		return finish(out, port, nil, &wire.Fault{Outcome: "agent error", Detail: planErr.Error()})
 	}
+	if plan.Kind == wire.KindVerify {
+		return runVerify(plan, out, port)
+	}
 	samples, fault := runWorker(plan)
 	if plan.Kind == wire.KindFault {
 		samples = faultSamples()
 	}
 	return finish(out, port, samples, fault)
+}
+
+// runVerify makes the probes and writes what they saw.
+func runVerify(plan wire.Plan, out *wire.Writer, port *os.File) error {
+	seen, err := verify(plan)
+	for i := range seen {
+		if err := out.Write(wire.Line{Observation: &seen[i]}); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return finish(out, port, nil, agentFault(err))
+	}
+	return finish(out, port, nil, nil)
 }
 
 // finish writes the stream's rest. The samples wait until here so that writing
