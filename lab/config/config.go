@@ -40,6 +40,8 @@ type Config struct {
 	// RepeatTrials is how many trials of the first condition are booted twice.
 	RepeatTrials int  `mapstructure:"repeat_trials" yaml:"repeat_trials"`
 	SampleCache  bool `mapstructure:"sample_cache" yaml:"sample_cache"`
+	// Force measures kernels that are not what they declare, too.
+	Force bool `mapstructure:"force" yaml:"force"`
 	// CellDeadline is in seconds of guest time.
 	CellDeadline int `mapstructure:"cell_deadline" yaml:"cell_deadline"`
 	// BootCPUDeadline is in CPU time of QEMU.

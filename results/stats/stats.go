@@ -107,11 +107,12 @@ type UserCopies struct {
 // Kind sorts notes by what they are about.
 type Kind string
 
-// The kinds of note. The first three mean that something is wrong with the run.
+// The kinds of note. The first four mean that something is wrong with the run.
 const (
 	Lost       Kind = "lost boots"
 	Broken     Kind = "determinism broken"
 	FailedOnes Kind = "failed samples"
+	Undeclared Kind = "not what it declares"
 
 	Unfinished   Kind = "unfinished"
 	NoControl    Kind = "no control"
@@ -144,7 +145,9 @@ type Result struct {
 	HeadlineSink  string `json:"headline_sink"`
 	Seeds         int    `json:"seeds"`
 	Noise         Noise  `json:"noise"`
-	Rows          []Row  `json:"rows"`
+	// Proof is what the probes saw; nil when no kernel was verified.
+	Proof *Proof `json:"proof,omitempty"`
+	Rows  []Row  `json:"rows"`
 	// Cells are in the order of the tables; the control kernel's are among
 	// them.
 	Cells      []Cell       `json:"cells"`
@@ -163,8 +166,9 @@ func (r *Result) Cell(k Key) *Cell {
 }
 
 // Wrong says whether a note of this kind means that something is wrong with the
-// run: lost boots, samples that failed, broken determinism.
-func (k Kind) Wrong() bool { return k == Lost || k == Broken || k == FailedOnes }
+// run: lost boots, samples that failed, broken determinism, a kernel that is not
+// what it declares.
+func (k Kind) Wrong() bool { return k == Lost || k == Broken || k == FailedOnes || k == Undeclared }
 
 // Wrong says whether any of the notes does.
 func (r *Result) Wrong() bool {
@@ -178,7 +182,7 @@ func Count(m store.Manifest, samples []store.Sample) *Result {
 	for _, s := range samples {
 		c.add(s)
 	}
-	r := &Result{Baseline: m.Baseline, Control: m.Control, HeadlineSink: headlineSink, Seeds: seeds(m)}
+	r := &Result{Baseline: m.Baseline, Control: m.Control, HeadlineSink: headlineSink, Seeds: seeds(m), Proof: Prove(m.Verifications, m.Baseline)}
 	r.Cells = c.cells()
 	r.reindex()
 	r.changes()

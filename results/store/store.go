@@ -129,6 +129,9 @@ type Manifest struct {
 	// patches touches, as path.Match globs; kernel "*" stands for all. Their
 	// change is expected to stay within the noise line.
 	Controls map[string][]string `json:"controls,omitempty"`
+	// Verifications are what the probes saw, of each kernel that was booted for
+	// it.
+	Verifications []Verification `json:"verifications,omitempty"`
 	// Settings are the guest's, as the agent reported them.
 	Settings map[string]string `json:"settings,omitempty"`
 	// Notes are said aloud above every report: a pin that was not met, broken
