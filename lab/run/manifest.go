@@ -147,6 +147,9 @@ func (s *session) reopen(req Request) error {
 		s.progress.say(note)
 	}
 	s.failed = map[string]error{}
+	for _, v := range m.Verifications {
+		s.verdicts[v.Kernel] = v.Verdict()
+	}
 	return nil
 }
 

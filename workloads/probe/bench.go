@@ -194,7 +194,10 @@ func sight(content []byte) string {
 // error's name.
 func result(n int, err error) string {
 	var e unix.Errno
-	if errors.As(err, &e) {
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return "EOPNOTSUPP" // its other name, ENOTSUP, is what ErrnoName gives
+	case errors.As(err, &e):
 		return unix.ErrnoName(e)
 	}
 	return fmt.Sprint(n)
