@@ -63,7 +63,7 @@ func sawText(c stats.ProofCell) string {
 func (d *document) proofLegend(p *stats.Proof, left []string) {
 	legend := "T: a source is changed under way; does the receiver see it? P: what vmsplice does to its pipe. " + proofCount(p)
 	if len(left) > 0 {
-		legend += fmt.Sprintf(" %d see the same on all kernels: %s.", len(left), strings.Join(left, ", "))
+		legend += fmt.Sprintf(" Left out, as declared and alike on all kernels: %s.", strings.Join(left, ", "))
 	}
 	if p.Wrong() {
 		legend += " NOT: what the kernel declares instead."
@@ -74,6 +74,9 @@ func (d *document) proofLegend(p *stats.Proof, left []string) {
 	for _, k := range p.Kernels {
 		if line := provenLine(p, k); line != "" {
 			d.text(line)
+		}
+		if len(k.Taints) > 0 {
+			d.text(fmt.Sprintf("Under the probes, %s logged: %s.", k.Name, strings.Join(k.Taints, "; ")))
 		}
 	}
 }

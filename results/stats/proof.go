@@ -29,6 +29,8 @@ type ProvenKernel struct {
 	// Differs are the probes that see something else on it than on the
 	// baseline.
 	Differs []string `json:"differs,omitempty"`
+	// Taints are unexpected lines of its log while it was probed.
+	Taints []string `json:"taints,omitempty"`
 }
 
 // ProofRow is one probe.
@@ -79,7 +81,7 @@ func Prove(list []store.Verification, baseline string) *Proof {
 // add appends a kernel's column; first is the first kernel, which is the
 // baseline if that was verified.
 func (p *Proof) add(v, first store.Verification) {
-	k := ProvenKernel{Name: v.Kernel, Verdict: v.Verdict(), Why: why(v), Declares: v.Declared != nil}
+	k := ProvenKernel{Name: v.Kernel, Verdict: v.Verdict(), Why: why(v), Declares: v.Declared != nil, Taints: v.Taints}
 	compare := first.Kernel == p.Baseline && first.Outcome == store.OK && v.Outcome == store.OK
 	for i := range p.Rows {
 		row := &p.Rows[i]

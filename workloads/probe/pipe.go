@@ -40,8 +40,8 @@ func pipeProbes() []Probe {
 			r, w := b.pipe(unix.O_NONBLOCK)
 			return moves(b, r, w, nonblock)
 		}},
-		{ID: "P7", About: "splice into the pipe, then vmsplice NONBLOCK", OnFile: true, run: afterSpliceIn},
-		{ID: "P7r", About: "splice out of it, then vmsplice its read end", run: afterSpliceOut},
+		{ID: "P7", About: "vmsplice NONBLOCK after a splice into it", OnFile: true, run: afterSpliceIn},
+		{ID: "P7r", About: "the same at the read end", run: afterSpliceOut},
 		{ID: "P8", About: "an empty iov on a regular file", OnFile: true, run: func(b *bench) string {
 			return result(unix.Vmsplice(b.file(page), []unix.Iovec{{}}, 0))
 		}},
@@ -54,7 +54,7 @@ func pipeProbes() []Probe {
 			_, w := b.pipe(0)
 			return result(vmsplice(w, b.memory(some), 0x10)) // SPLICE_F_ALL is 0x0f
 		}},
-		{ID: "P12", About: "rchar, syscr after vmsplice off the read end", run: countedRead},
+		{ID: "P12", About: "rchar, syscr after vmsplice off a pipe", run: countedRead},
 		{ID: "P12e", About: "read end of an empty O_NONBLOCK pipe", run: func(b *bench) string {
 			r, _ := b.pipe(unix.O_NONBLOCK)
 			return mayBlock(b, r, b.memory(page), 0)
@@ -106,7 +106,7 @@ func slots(b *bench) string {
 	buf := b.memory(page)
 	for i := 1; i <= calls; i++ {
 		if n, err := vmsplice(w, buf[:1], unix.SPLICE_F_NONBLOCK); n != 1 {
-			return fmt.Sprintf("%s at %d", result(n, err), i)
+			return fmt.Sprintf("%d,%s", i-1, result(n, err))
 		}
 	}
 	return works
