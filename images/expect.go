@@ -85,9 +85,11 @@ func (d declaration) check(base map[string]string) error {
 }
 
 // Expected returns what a kernel of these series declares of every probe, by
-// the probe's ID; none is base. declared is false, and the map nil, when one of
-// the series declares nothing, such as a user's own.
-func Expected(series []string) (values map[string]string, declared bool, err error) {
+// the probe's ID; no series is base. own is what the kernel itself declares
+// beyond that; its values count before those of the series. declared is false,
+// and the map nil, when one of the series declares nothing, such as a user's,
+// and neither does the kernel.
+func Expected(series []string, own map[string]string) (values map[string]string, declared bool, err error) {
 	e, err := declarations()
 	if err != nil {
 		return nil, false, err
@@ -95,11 +97,12 @@ func Expected(series []string) (values map[string]string, declared bool, err err
 	values = maps.Clone(e.Base)
 	for _, name := range series {
 		d, ok := e.Series[name]
-		if !ok {
+		if !ok && own == nil {
 			return nil, false, nil
 		}
 		maps.Copy(values, d.Probes)
 	}
+	maps.Copy(values, own)
 	return values, true, nil
 }
 

@@ -39,7 +39,7 @@ func TestEverySeriesDeclaresItself(t *testing.T) {
 			if untouched, err := Untouched([]string{name}, []string{"file-tcp/read-send"}); err != nil || len(untouched) != 1 {
 				t.Errorf("line %s: series %s: does it touch read and send? (%v)", line, name, err)
 			}
-			if _, declared, err := Expected([]string{name}); !declared || err != nil {
+			if _, declared, err := Expected([]string{name}, nil); !declared || err != nil {
 				t.Errorf("line %s: series %s declares nothing of the probes (%v)", line, name, err)
 			}
 		}
@@ -75,11 +75,11 @@ func TestExpected(t *testing.T) {
 		{"simple", []string{"vmsplice-wrapper", "splice-copy", "socket-copy"}, with(wrapper, deopt)},
 		{"simple-onecopy", []string{"vmsplice-wrapper", "splice-copy", "socket-copy", "sendfile-onecopy"}, with(wrapper, deopt, oneCopy)},
 	} {
-		base, _, err := Expected(nil)
+		base, _, err := Expected(nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, declared, err := Expected(tc.series)
+		got, declared, err := Expected(tc.series, nil)
 		if err != nil || !declared {
 			t.Fatalf("%s: declared %v, %v", tc.kernel, declared, err)
 		}
@@ -87,7 +87,13 @@ func TestExpected(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", tc.kernel, diff)
 		}
 	}
-	if got, declared, err := Expected([]string{"socket-copy", "of-a-user"}); got != nil || declared || err != nil {
+	mine := map[string]string{"T2": "old", "T4": "new"}
+	got, declared, err := Expected([]string{"socket-copy", "of-a-user"}, mine)
+	base, _, _ := Expected(nil, nil)
+	if diff := cmp.Diff(with(base, map[string]string{"T1": "old", "T1u": "old", "T6": "old"}, mine), got); diff != "" || !declared || err != nil {
+		t.Errorf("a user's series with a declaration: declared %v, %v (-want +got):\n%s", declared, err, diff)
+	}
+	if got, declared, err := Expected([]string{"socket-copy", "of-a-user"}, nil); got != nil || declared || err != nil {
 		t.Errorf("a user's series: %v, %v, %v", got, declared, err)
 	}
 }
@@ -99,7 +105,7 @@ func TestEveryProbeIsDeclared(t *testing.T) {
 		all = append(all, p.ID)
 	}
 	slices.Sort(all)
-	base, _, err := Expected(nil)
+	base, _, err := Expected(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,8 @@ type Known struct {
 	Series func(line string) []string
 	// Paths are the copy paths, source-sink/method.
 	Paths []string
+	// Probes are the IDs of what `lab verify` looks at.
+	Probes []string
 }
 
 // The limits of a configuration.
@@ -41,6 +43,7 @@ func (c *Config) normalize() {
 	}
 	for i := range c.Kernels {
 		c.Kernels[i].Series = slices.Clip(nilIfEmpty(c.Kernels[i].Series))
+		c.Kernels[i].Expect = nilIfEmpty(c.Kernels[i].Expect)
 	}
 	for i := range c.Conditions {
 		c.Conditions[i].Cmdline = nilIfEmpty(c.Conditions[i].Cmdline)
@@ -171,6 +174,27 @@ func (c *Config) checkKernels(known Known) error {
 				return problem(key, "series %s is there twice: it would be applied twice", s)
 			}
 		}
+		if err := k.checkExpect(key+".expect", known.Probes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k Kernel) checkExpect(key string, probes []string) error {
+	seen := map[string]bool{}
+	for i, e := range k.Expect {
+		key := fmt.Sprintf("%s[%d]", key, i)
+		id, value, _ := strings.Cut(e, "=")
+		switch {
+		case value == "":
+			return problem(key, "%q is not PROBE=VALUE, such as T1=old", e)
+		case !slices.Contains(probes, id):
+			return unknown(key, "probe", id, probes)
+		case seen[id]:
+			return problem(key, "probe %s is there twice", id)
+		}
+		seen[id] = true
 	}
 	return nil
 }

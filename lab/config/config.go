@@ -58,6 +58,22 @@ type Config struct {
 type Kernel struct {
 	Name   string   `mapstructure:"name" yaml:"name"`
 	Series []string `mapstructure:"series" yaml:"series,flow,omitempty"`
+	// Expect are what the kernel declares of probes beyond, or against, what its
+	// series do, as ID=VALUE: T1=old.
+	Expect []string `mapstructure:"expect" yaml:"expect,flow,omitempty"`
+}
+
+// Declares returns Expect by the probe's ID; nil when it is empty.
+func (k Kernel) Declares() map[string]string {
+	if len(k.Expect) == 0 {
+		return nil
+	}
+	values := make(map[string]string, len(k.Expect))
+	for _, e := range k.Expect {
+		id, value, _ := strings.Cut(e, "=")
+		values[id] = value
+	}
+	return values
 }
 
 // Condition is a CPU model and boot options, and what is measured under it. An

@@ -25,9 +25,10 @@ import (
 	"splicelab/workloads/wire"
 )
 
-// Expected returns what a kernel of these series declares; declared is false
-// for one that declares nothing. It is images.Expected.
-type Expected func(series []string) (values map[string]string, declared bool, err error)
+// Expected returns what a kernel of these series, and with these declarations of
+// its own, declares; declared is false for one that declares nothing. It is
+// images.Expected.
+type Expected func(series []string, own map[string]string) (values map[string]string, declared bool, err error)
 
 // verifier boots a kernel once and lets the probes look at it.
 type verifier struct {
@@ -45,7 +46,7 @@ type verifier struct {
 // with the same inputs. What the kernel does is never an error.
 func (v *verifier) verify(ctx context.Context, k config.Kernel, img *kernel.Image) (store.Verification, error) {
 	found := store.Verification{Kernel: k.Name}
-	declared, ok, err := v.expected(k.Series)
+	declared, ok, err := v.expected(k.Series, k.Declares())
 	if err != nil {
 		return found, err
 	}

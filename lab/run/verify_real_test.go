@@ -164,7 +164,9 @@ func runTiny(t *testing.T, force bool, expected Expected) (dir, out string, err 
 }
 
 // Whatever is built, the declaration is base's.
-func asBase([]string) (map[string]string, bool, error) { return images.Expected(nil) }
+func asBase([]string, map[string]string) (map[string]string, bool, error) {
+	return images.Expected(nil, nil)
+}
 
 func TestRealRunBarsAMislabelledKernel(t *testing.T) {
 	for _, tc := range []struct {
@@ -224,11 +226,11 @@ func noted(t *testing.T, dir string) {
 
 // A kernel that declares nothing is described.
 func TestRealRunDescribesAnUndeclaredKernel(t *testing.T) {
-	_, out, err := runTiny(t, false, func(series []string) (map[string]string, bool, error) {
+	_, out, err := runTiny(t, false, func(series []string, _ map[string]string) (map[string]string, bool, error) {
 		if len(series) > 0 {
 			return nil, false, nil
 		}
-		return images.Expected(nil)
+		return images.Expected(nil, nil)
 	})
 	if err != nil {
 		t.Error(err)
@@ -241,7 +243,7 @@ func TestRealRunDescribesAnUndeclaredKernel(t *testing.T) {
 // A declaration that can't be read ends a run.
 func TestRealRunWithoutDeclarations(t *testing.T) {
 	broken := errors.New("torn")
-	if _, _, err := runTiny(t, false, func([]string) (map[string]string, bool, error) { return nil, false, broken }); !errors.Is(err, broken) {
+	if _, _, err := runTiny(t, false, func([]string, map[string]string) (map[string]string, bool, error) { return nil, false, broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }
