@@ -145,17 +145,14 @@ func why(v store.Verification) string {
 		return strings.TrimSuffix(v.Outcome+": "+v.Detail, ": ")
 	}
 	const shown = 6
-	mismatches := v.Mismatches()
 	var parts []string
-	for _, m := range mismatches[:min(shown, len(mismatches))] {
-		where := m.Probe
-		if m.FS != "" {
-			where += " on " + m.FS
-		}
-		parts = append(parts, fmt.Sprintf("%s is %s, declared %s", where, orNothing(m.Observed), orNothing(m.Declared)))
+	for _, m := range v.Mismatches() {
+		// The file systems of one probe are told together.
+		parts = append(parts, fmt.Sprintf("%s is %s, declared %s", m.Probe, orNothing(observed(v, m.Probe)), orNothing(m.Declared)))
 	}
-	if more := len(mismatches) - shown; more > 0 {
-		parts = append(parts, fmt.Sprintf("%d more", more))
+	parts = slices.Compact(parts)
+	if more := len(parts) - shown; more > 0 {
+		parts = append(parts[:shown], fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -35,7 +35,7 @@ func TestProve(t *testing.T) {
 		Kernels: []ProvenKernel{
 			{Name: "base", Verdict: store.OK, Declares: true},
 			{Name: "right", Verdict: store.OK, Declares: true, Differs: []string{"T1"}},
-			{Name: "wrong", Verdict: store.NotDeclared, Declares: true, Why: "T1 on a is new, declared old", Differs: []string{"T1"}},
+			{Name: "wrong", Verdict: store.NotDeclared, Declares: true, Why: "T1 is new on a, old on b, declared old", Differs: []string{"T1"}},
 			{Name: "mine", Verdict: store.OK, Differs: []string{"P1"}},
 			{Name: "sick", Verdict: store.NotProven, Declares: true, Why: "oops: NULL"},
 			{Name: "more", Verdict: store.NotDeclared, Declares: true, Why: "X is nothing, declared 1"},
@@ -91,7 +91,7 @@ func TestUndeclaredNote(t *testing.T) {
 		b.m.Verifications = []store.Verification{seen("base", nil, "new", "new", "64"), seen("k", map[string]string{"T1": "old", "P1": "64"}, "new", "new", "64")}
 		r := b.count()
 		n := note(r, Undeclared)
-		if n == nil || !r.Wrong() || strings.Contains(n.Text, "--force") != measured || !strings.Contains(n.Text, "k is not what it declares (T1 on a is new, declared old") {
+		if n == nil || !r.Wrong() || strings.Contains(n.Text, "--force") != measured || !strings.Contains(n.Text, "k is not what it declares (T1 is new, declared old)") {
 			t.Fatalf("measured %v: note %v, wrong %v", measured, n, r.Wrong())
 		}
 		for _, c := range r.Cells {
