@@ -65,7 +65,8 @@ func (s *session) next() (t task, ok bool) {
 			return task{boot: store.Boot{Kernel: name}, image: s.kernels[name], verify: true}, true
 		}
 		i := slices.IndexFunc(s.queue, func(b store.Boot) bool {
-			return s.verdicts[b.Kernel] != "" || s.failed[b.Kernel] != nil
+			// A resumed run has verdicts before its kernels are there.
+			return s.kernels[b.Kernel] != nil && s.verdicts[b.Kernel] != "" || s.failed[b.Kernel] != nil
 		})
 		if i < 0 {
 			s.changed.Wait()

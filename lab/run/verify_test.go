@@ -48,6 +48,18 @@ func TestNextVerifiesFirst(t *testing.T) {
 	}
 }
 
+// A resumed run knows what its kernels are before they are there again.
+func TestNextWaitsForTheKernelOfAResumedRun(t *testing.T) {
+	s := scheduling()
+	s.verdicts["a"], s.verdicts["b"] = store.OK, store.OK
+	s.kernels["b"] = &kernel.Image{}
+	for _, want := range []string{"b1", "b2"} {
+		if got, ok := s.next(); !ok || got.verify || got.boot.Name != want || got.image == nil {
+			t.Errorf("got %+v, %v, want boot %s with its image", got, ok, want)
+		}
+	}
+}
+
 func TestNextDoesNotVerifyWhatIsNotThere(t *testing.T) {
 	s := scheduling()
 	s.failed["a"], s.failed["b"] = errors.New("doesn't compile"), errors.New("neither")
