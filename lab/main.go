@@ -32,5 +32,8 @@ func work() cli.Work {
 	w.Build = func(ctx context.Context, r cli.BuildRequest, io cli.Streams) error {
 		return run.Build(ctx, r.Config, io.Out, io.Err, io.Interactive)
 	}
+	w.Verify = func(ctx context.Context, r cli.VerifyRequest, io cli.Streams) error {
+		return run.Verify(ctx, r.Config, io.Out, io.Err, io.Interactive)
+	}
 	return w
 }

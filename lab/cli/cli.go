@@ -43,6 +43,11 @@ type BuildRequest struct {
 	Config config.Config // its kernels are those to be built
 }
 
+// VerifyRequest is what `lab verify` asks for.
+type VerifyRequest struct {
+	Config config.Config // its kernels are those to be verified
+}
+
 // Path is a copy path.
 type Path struct{ Name, About string }
 
@@ -51,8 +56,9 @@ type Work struct {
 	Known config.Known
 	Paths []Path
 
-	Run   func(context.Context, RunRequest, Streams) error
-	Build func(context.Context, BuildRequest, Streams) error
+	Run    func(context.Context, RunRequest, Streams) error
+	Build  func(context.Context, BuildRequest, Streams) error
+	Verify func(context.Context, VerifyRequest, Streams) error
 }
 
 // Execute runs the command line of this process and returns its exit status.
@@ -105,7 +111,7 @@ func newRoot(w Work, io Streams, args []string) *cobra.Command {
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(w, io, args), newBuild(w, io), newReport(io), newList(w, io), newVersion(io))
+	root.AddCommand(newRun(w, io, args), newBuild(w, io), newVerify(w, io), newReport(io), newList(w, io), newVersion(io))
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil

@@ -65,14 +65,14 @@ func recorder() cli.Work {
 	for _, p := range paths {
 		known.Paths = append(known.Paths, p.Name)
 	}
-	return cli.Work{Known: known, Paths: paths, Run: recordRun, Build: recordBuild}
+	return cli.Work{Known: known, Paths: paths, Run: recordRun, Build: recordBuild, Verify: recordVerify}
 }
 
 func recordRun(ctx context.Context, req cli.RunRequest, io cli.Streams) error {
 	fmt.Fprintf(io.Out, "run: %s\nresume=%q dry=%v\n", req.Command, req.Resume, req.DryRun)
 	if c := req.Config; c.Name != "" {
-		fmt.Fprintf(io.Out, "config=%s kernels=%v workloads=%v mode=%s out=%q cache=%v source=%v\n",
-			c.Name, c.KernelNames(), c.Workloads, c.Mode, c.Out, c.SampleCache, c.Source())
+		fmt.Fprintf(io.Out, "config=%s kernels=%v workloads=%v mode=%s out=%q cache=%v force=%v source=%v\n",
+			c.Name, c.KernelNames(), c.Workloads, c.Mode, c.Out, c.SampleCache, c.Force, c.Source())
 	}
 	switch os.Getenv("RECORDER") {
 	case "wait":
@@ -100,5 +100,10 @@ func recordRun(ctx context.Context, req cli.RunRequest, io cli.Streams) error {
 
 func recordBuild(_ context.Context, req cli.BuildRequest, io cli.Streams) error {
 	_, err := fmt.Fprintf(io.Out, "build: %v source=%v\n", req.Config.KernelNames(), req.Config.Source())
+	return err
+}
+
+func recordVerify(_ context.Context, req cli.VerifyRequest, io cli.Streams) error {
+	_, err := fmt.Fprintf(io.Out, "verify: %v cache=%v source=%v\n", req.Config.KernelNames(), req.Config.SampleCache, req.Config.Source())
 	return err
 }

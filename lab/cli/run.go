@@ -30,6 +30,7 @@ type choice struct {
 	patches         []string
 	patchVersion    int
 	noSampleCache   bool
+	force           bool
 }
 
 func (c *choice) fileFlag(f *pflag.FlagSet) {
@@ -56,6 +57,11 @@ func (c *choice) runFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&c.workloads, "workload", nil, "run and show these copy paths only: `GLOB`")
 	f.StringVar(&c.mode, "mode", "count", "what to measure, `MODE`: count")
 	f.StringVar(&c.out, "out", "", "the run's `DIR` (default results/runs/<time>-<name>)")
+	c.cacheFlag(f)
+	f.BoolVar(&c.force, "force", false, "measure kernels that are not what they declare, too")
+}
+
+func (c *choice) cacheFlag(f *pflag.FlagSet) {
 	f.BoolVar(&c.noSampleCache, "no-sample-cache", false, "boot even where the samples of an equal boot are kept")
 }
 
@@ -67,6 +73,7 @@ func (c *choice) settings(f *pflag.FlagSet) []config.Setting {
 		{Flag: "--mode", Key: "mode", Value: c.mode},
 		{Flag: "--out", Key: "out", Value: c.out},
 		{Flag: "--no-sample-cache", Key: "sample_cache", Value: !c.noSampleCache},
+		{Flag: "--force", Key: "force", Value: c.force},
 	} {
 		if f.Changed(s.Flag[len("--"):]) {
 			list = append(list, s)
@@ -121,7 +128,7 @@ func newRun(w Work, io Streams, args []string) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Build what is missing, measure, report",
+		Short: "Build what is missing, verify, measure, report",
 		Args:  atMost(0, "no arguments (kernels: --kernel A,B; workloads: --workload GLOB)"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f := cmd.Flags()

@@ -23,6 +23,8 @@ type Known struct {
 	Series func(line string) []string
 	// Paths are the copy paths, source-sink/method.
 	Paths []string
+	// Probes are the IDs of what `lab verify` looks at.
+	Probes []string
 }
 
 // The limits of a configuration.
@@ -42,6 +44,7 @@ func (c *Config) normalize() {
 	for i := range c.Kernels {
 		c.Kernels[i].Series = slices.Clip(nilIfEmpty(c.Kernels[i].Series))
 		c.Kernels[i].Patches = nilIfEmpty(c.Kernels[i].Patches)
+		c.Kernels[i].Expect = nilIfEmpty(c.Kernels[i].Expect)
 	}
 	for i := range c.Conditions {
 		c.Conditions[i].Cmdline = nilIfEmpty(c.Conditions[i].Cmdline)
@@ -175,6 +178,9 @@ func (c *Config) checkKernels(known Known) error {
 		if err := k.checkPatches(key); err != nil {
 			return err
 		}
+		if err := k.checkExpect(key+".expect", known.Probes); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -196,6 +202,24 @@ func (k Kernel) checkPatches(key string) error {
 	}
 	if k.PatchVersion > 0 && len(k.Patches) == 0 {
 		return problem(key+".patch_version", "there are no patches that it could choose from")
+	}
+	return nil
+}
+
+func (k Kernel) checkExpect(key string, probes []string) error {
+	seen := map[string]bool{}
+	for i, e := range k.Expect {
+		key := fmt.Sprintf("%s[%d]", key, i)
+		id, value, _ := strings.Cut(e, "=")
+		switch {
+		case value == "":
+			return problem(key, "%q is not PROBE=VALUE, such as T1=old", e)
+		case !slices.Contains(probes, id):
+			return unknown(key, "probe", id, probes)
+		case seen[id]:
+			return problem(key, "probe %s is there twice", id)
+		}
+		seen[id] = true
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ type Config struct {
 	// Account adds boots that count the copies of each kernel and family.
 	Account     bool `mapstructure:"account" yaml:"account"`
 	SampleCache bool `mapstructure:"sample_cache" yaml:"sample_cache"`
+	// Force measures kernels that are not what they declare, too.
+	Force bool `mapstructure:"force" yaml:"force"`
 	// CellDeadline is in seconds of guest time.
 	CellDeadline int `mapstructure:"cell_deadline" yaml:"cell_deadline"`
 	// BootCPUDeadline is in CPU time of QEMU.
@@ -65,6 +67,22 @@ type Kernel struct {
 	// PatchVersion chooses among several versions in each of them; 0 means the
 	// newest.
 	PatchVersion int `mapstructure:"patch_version" yaml:"patch_version,omitempty"`
+	// Expect are what the kernel declares of probes beyond, or against, what its
+	// series do, as ID=VALUE: T1=old.
+	Expect []string `mapstructure:"expect" yaml:"expect,flow,omitempty"`
+}
+
+// Declares returns Expect by the probe's ID; nil when it is empty.
+func (k Kernel) Declares() map[string]string {
+	if len(k.Expect) == 0 {
+		return nil
+	}
+	values := make(map[string]string, len(k.Expect))
+	for _, e := range k.Expect {
+		id, value, _ := strings.Cut(e, "=")
+		values[id] = value
+	}
+	return values
 }
 
 // Condition is a CPU model and boot options, and what is measured under it. An

@@ -24,6 +24,7 @@ func known() config.Known {
 				"7.3":  {"vmsplice-wrapper"},
 			}[line]
 		},
+		Probes: []string{"T1", "T5", "P1"},
 		Paths: []string{
 			"file-tcp/sendfile", "file-tcp/splice", "file-tcp/read-send", "file-tcp/mmap-send",
 			"file-unix/sendfile", "file-unix/splice", "file-unix/read-send", "file-unix/mmap-send",
@@ -89,6 +90,7 @@ kernels:
   - name: plain
   - name: both
     series: [splice-copy, socket-copy]
+    expect: [T1=old, "T5=old,old"]
   - name: shifted
     series: [base-shifted]
 workloads: [file-tcp, "*/write"]
@@ -107,6 +109,7 @@ memory_mib: 300
 jobs: 3
 repeat_trials: 2
 sample_cache: false
+force: true
 cell_deadline: 5
 boot_cpu_deadline: 90s
 boot_wall_deadline: 2h30m
@@ -217,12 +220,15 @@ func TestBadFiles(t *testing.T) {
 		{kernels + "rep: 2", `f.yaml:2: rep: unknown key: did you mean reps?`},
 		{kernels + "wrkloads: ['*']", `f.yaml:2: wrkloads: unknown key: did you mean workloads?`},
 		{"kernels:\n  - name: base\n    serie: [a]", `f.yaml:3: kernels[0].serie: unknown key: did you mean series?`},
-		{"kernels:\n  - name: base\n    qqqqqqq: [a]", `f.yaml:3: kernels[0].qqqqqqq: unknown key: there are name, series, patches, patch_version`},
-		{"kernels:\n  - name: base\n  - base", `f.yaml:3: kernels[1]: is not an entry with keys: name, series, patches, patch_version`},
+		{"kernels:\n  - name: base\n    qqqqqqq: [a]", `f.yaml:3: kernels[0].qqqqqqq: unknown key: there are name, series, patches, patch_version, expect`},
+		{"kernels:\n  - name: base\n  - base", `f.yaml:3: kernels[1]: is not an entry with keys: name, series, patches, patch_version, expect`},
 		{"kernels:\n  - name: base\n  - name: base", `f.yaml:3: kernels[1].name: "base" is there twice: each needs a name of its own`},
 		{"kernels: [{name: a/b}]", `f.yaml:1: kernels[0].name: "a/b" can't be a name: use up to 64 of a-z, 0-9, '.', '+', '-', with a letter or digit first`},
 		{"kernels: [{name: base, series: [splice-cpy]}]", `f.yaml:1: kernels[0].series[0]: unknown series "splice-cpy": did you mean splice-copy?`},
 		{"kernels: [{name: base, series: [splice-copy, splice-copy]}]", `f.yaml:1: kernels[0].series[1]: series splice-copy is there twice: it would be applied twice`},
+		{"kernels: [{name: base, expect: [T1]}]", `f.yaml:1: kernels[0].expect[0]: "T1" is not PROBE=VALUE, such as T1=old`},
+		{"kernels: [{name: base, expect: [T9=old]}]", `f.yaml:1: kernels[0].expect[0]: unknown probe "T9": did you mean T1?`},
+		{"kernels: [{name: base, expect: [T1=old, T1=new]}]", `f.yaml:1: kernels[0].expect[1]: probe T1 is there twice`},
 		{kernels + "baseline: bse", `f.yaml:2: baseline: unknown kernel "bse": did you mean base?`},
 		{kernels + "control: shifted", `f.yaml:2: control: unknown kernel "shifted": there are base, deopt`},
 		{kernels + "control: base", `f.yaml:2: control: base is the baseline: the control is another build of it, or ""`},
@@ -401,5 +407,15 @@ func TestFamilies(t *testing.T) {
 	}
 	if c.Shows("file-tcp/sendfile") || !c.Shows("file-tcp/splice") {
 		t.Error("the globs choose other paths than they match")
+	}
+}
+
+func TestDeclares(t *testing.T) {
+	k := config.Kernel{Name: "mine", Expect: []string{"T1=old", "T5=old,old", "P9=a=b"}}
+	if diff := cmp.Diff(map[string]string{"T1": "old", "T5": "old,old", "P9": "a=b"}, k.Declares()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := (config.Kernel{Name: "mine"}).Declares(); got != nil {
+		t.Errorf("a kernel that declares nothing: %v", got)
 	}
 }

@@ -26,11 +26,17 @@ import (
 // boot is one worker: it runs boots until none is left.
 func (s *session) boot(ctx context.Context, worker int) {
 	for {
-		b, img, ok := s.next()
+		t, ok := s.next()
 		if !ok || ctx.Err() != nil {
 			return
 		}
-		if err := s.trial(ctx, worker, b, img); err != nil {
+		var err error
+		if t.verify {
+			err = s.prove(ctx, worker, t.boot.Kernel, t.image)
+		} else {
+			err = s.trial(ctx, worker, t.boot, t.image)
+		}
+		if err != nil {
 			s.cancel(err)
 			return
 		}
@@ -38,14 +44,29 @@ func (s *session) boot(ctx context.Context, worker int) {
 	}
 }
 
-// next returns the first boot of the queue whose kernel is there, and waits
-// for one if need be. img is nil when the kernel could not be built.
-func (s *session) next() (b store.Boot, img *kernel.Image, ok bool) {
+// task is what a worker does next.
+type task struct {
+	boot store.Boot
+	// image is nil when the kernel could not be built.
+	image *kernel.Image
+	// verify says that the boot's kernel is to be verified first.
+	verify bool
+}
+
+// next returns the first boot of the queue whose kernel is there and verified,
+// and waits for one if need be. A kernel that is there and not verified yet goes
+// before all boots.
+func (s *session) next() (t task, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !s.stopped && len(s.queue) > 0 {
+		if name := s.unproven(); name != "" {
+			s.verdicts[name] = "" // begun
+			return task{boot: store.Boot{Kernel: name}, image: s.kernels[name], verify: true}, true
+		}
 		i := slices.IndexFunc(s.queue, func(b store.Boot) bool {
-			return s.kernels[b.Kernel] != nil || s.failed[b.Kernel] != nil
+			// A resumed run has verdicts before its kernels are there.
+			return s.kernels[b.Kernel] != nil && s.verdicts[b.Kernel] != "" || s.failed[b.Kernel] != nil
 		})
 		if i < 0 {
 			s.changed.Wait()
@@ -53,9 +74,9 @@ func (s *session) next() (b store.Boot, img *kernel.Image, ok bool) {
 		}
 		b := s.queue[i]
 		s.queue = slices.Delete(slices.Clone(s.queue), i, i+1)
-		return b, s.kernels[b.Kernel], true
+		return task{boot: b, image: s.kernels[b.Kernel]}, true
 	}
-	return store.Boot{}, nil, false
+	return task{}, false
 }
 
 // trial runs one boot, or takes the samples of an equal one, and stores it.
@@ -63,6 +84,10 @@ func (s *session) trial(ctx context.Context, worker int, b store.Boot, img *kern
 	defer s.progress.booted(s.progress.booting(worker, b.Name))
 	if img == nil {
 		b.Outcome, b.Detail = "kernel not built", "see failed"
+		return s.commit(b, nil)
+	}
+	if verdict := s.barred(b.Kernel); verdict != "" {
+		b.Outcome, b.Detail = verdict, "see what the probes saw"
 		return s.commit(b, nil)
 	}
 	spec, err := s.spec(b, img)
@@ -75,7 +100,7 @@ func (s *session) trial(ctx context.Context, worker int, b store.Boot, img *kern
 	if err != nil {
 		return err
 	}
-	known := s.known(key)
+	known := earlier(s.samples, key, s.progress.say)
 	if known != nil && b.Repeat == 0 && s.cfg.SampleCache {
 		if stream, err := wire.Parse(bytes.NewReader(known)); err == nil {
 			b.Cached = true
@@ -180,19 +205,24 @@ func (s *session) key(b store.Boot, img *kernel.Image) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	args, err := vm.Args(vmBoot(s.cfg, store.Boot{Name: "boot", Condition: b.Condition, Seed: b.Seed}, "bzImage", "", "console"))
+	return bootKey(s.cfg, b, file, img, s.initrd, s.qemu)
+}
+
+// bootKey is the hash of all that a boot with this plan depends on.
+func bootKey(c config.Config, b store.Boot, plan []byte, img *kernel.Image, i initrd.Initramfs, qemu string) (string, error) {
+	args, err := vm.Args(vmBoot(c, store.Boot{Name: "boot", Condition: b.Condition, Seed: b.Seed}, "bzImage", "", "console"))
 	if err != nil {
 		return "", err
 	}
-	return store.Key(img.BzImageSHA256, s.initrd.SHA256, string(file), s.qemu, strings.Join(args, "\x00")), nil
+	return store.Key(img.BzImageSHA256, i.SHA256, string(plan), qemu, strings.Join(args, "\x00")), nil
 }
 
-// known returns the stream of an earlier, equal boot, nil when there is none.
-// A damaged entry is none.
-func (s *session) known(key string) []byte {
-	stream, ok, err := s.samples.Get(key)
+// earlier returns the stream of an earlier, equal boot, nil when there is none.
+// A damaged entry is none, and said.
+func earlier(samples store.Cache, key string, say func(string)) []byte {
+	stream, ok, err := samples.Get(key)
 	if errors.Is(err, store.ErrCache) {
-		s.progress.say(fmt.Sprintf("%v: measured again", err))
+		say(fmt.Sprintf("%v: measured again", err))
 		return nil
 	}
 	if err != nil || !ok {

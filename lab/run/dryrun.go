@@ -35,6 +35,9 @@ func DryRun(w io.Writer, c config.Config, known config.Known) error {
 	if err != nil {
 		return err
 	}
+	if err := printVerifications(w, c); err != nil {
+		return err
+	}
 	return printBoots(w, c, plan.Boots(c, c.Families(known.Paths), untouched))
 }
 
@@ -49,7 +52,7 @@ func seriesText(k config.Kernel) string {
 func printBoots(w io.Writer, c config.Config, boots []store.Boot) error {
 	fmt.Fprintf(w, "%d boots, %d side by side:\n", len(boots), jobs(c))
 	for _, b := range boots {
-		args, err := vm.Args(vmBoot(c, b, filepath.Join("$KERNEL", b.Kernel, "bzImage"), "$RUN", filepath.Join("$RUN", "console", b.Name)))
+		args, err := vm.Args(dryBoot(c, b))
 		if err != nil {
 			return err
 		}
@@ -57,13 +60,14 @@ func printBoots(w io.Writer, c config.Config, boots []store.Boot) error {
 		if b.Mode != "" {
 			what += ", " + b.Mode
 		}
-		fmt.Fprintf(w, "boot %s: family %s, %s, seed %d\n  qemu-system-x86_64", b.Name, what, b.Condition, b.Seed)
-		for _, a := range args {
-			fmt.Fprint(w, " ", shellWord(a))
-		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "boot %s: family %s, %s, seed %d\n  qemu-system-x86_64 %s\n", b.Name, what, b.Condition, b.Seed, strings.Join(shellWords(args), " "))
 	}
 	return nil
+}
+
+// dryBoot is the VM of a boot whose files aren't there yet.
+func dryBoot(c config.Config, b store.Boot) vm.Boot {
+	return vmBoot(c, b, filepath.Join("$KERNEL", b.Kernel, "bzImage"), "$RUN", filepath.Join("$RUN", "console", b.Name))
 }
 
 // shellWord quotes what a shell would split.

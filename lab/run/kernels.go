@@ -19,16 +19,28 @@ import (
 func Build(ctx context.Context, c config.Config, out, progressTo io.Writer, interactive bool) error {
 	p := newProgress(progressTo, interactive)
 	defer p.clear()
-	builder, err := newBuilder(c, p.kernel)
+	failed, err := buildAll(ctx, c, p, func(k config.Kernel, img *kernel.Image) {
+		p.clear()
+		fmt.Fprintf(out, "%s\t%s\t%s\n", k.Name, took(img), img.BzImage)
+	})
 	if err != nil {
 		return err
+	}
+	return exit.With(exit.Wrong, errors.Join(failed...))
+}
+
+// buildAll builds the configuration's kernels and hands each to done. Those that
+// don't compile are failed, and stop no other.
+func buildAll(ctx context.Context, c config.Config, p *progress, done func(config.Kernel, *kernel.Image)) (failed []error, err error) {
+	builder, err := newBuilder(c, p.kernel)
+	if err != nil {
+		return nil, err
 	}
 	order := plan.BuildOrder(c)
 	specs, err := checkedSpecs(ctx, builder, c, order, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var failed []error
 	var base *kernel.Image
 	for i, k := range order {
 		p.building(i, len(order))
@@ -39,22 +51,22 @@ func Build(ctx context.Context, c config.Config, out, progressTo io.Writer, inte
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("kernel %s: %w", k.Name, err)
+			return nil, fmt.Errorf("kernel %s: %w", k.Name, err)
 		}
-		p.clear()
-		fmt.Fprintf(out, "%s\t%s\t%s\n", k.Name, took(img), img.BzImage)
+		done(k, img)
 		if k.Name == c.Baseline {
 			base = img
 		}
 		same, err := unchanged(base, img)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if same != "" {
 			p.say(same)
 		}
 	}
-	return exit.With(exit.Wrong, errors.Join(failed...))
+	p.built()
+	return failed, nil
 }
 
 // checkedSpecs are the kernels' specs. The user's own patches are known to

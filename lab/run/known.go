@@ -4,6 +4,7 @@ import (
 	"splicelab/images"
 	"splicelab/lab/config"
 	"splicelab/workloads/copypath"
+	"splicelab/workloads/probe"
 )
 
 // Known is what a configuration may name: what this program carries.
@@ -13,6 +14,9 @@ func Known() config.Known {
 		for _, m := range f.Methods {
 			k.Paths = append(k.Paths, f.Path(m))
 		}
+	}
+	for _, p := range probe.All() {
+		k.Probes = append(k.Probes, p.ID)
 	}
 	return k
 }

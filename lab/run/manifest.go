@@ -81,6 +81,9 @@ func untouchedPaths(c config.Config, paths []string) (untouched, error) {
 func declaredCopies(c config.Config) (map[string]map[string]store.Copies, error) {
 	all := map[string]map[string]store.Copies{}
 	for _, k := range c.Kernels {
+		if len(k.Patches) > 0 { // the user's own declare nothing
+			continue
+		}
 		expected, err := images.ExpectedCopies(k.Series)
 		if err != nil {
 			return nil, err
@@ -173,6 +176,9 @@ func (s *session) reopen(req Request) error {
 		s.progress.say(note)
 	}
 	s.failed = map[string]error{}
+	for _, v := range m.Verifications {
+		s.verdicts[v.Kernel] = v.Verdict()
+	}
 	return nil
 }
 

@@ -211,6 +211,22 @@ func (p *progress) boots(n int) {
 	p.total = n
 }
 
+// proving says that a worker looks at a kernel.
+func (p *progress) proving(worker int, kernel string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.boot[worker%len(p.boot)] = "verifying " + kernel
+	p.draw()
+}
+
+// rested says that a worker does nothing now.
+func (p *progress) rested(worker int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.boot[worker%len(p.boot)] = ""
+	p.draw()
+}
+
 // booting says that a worker began a boot.
 func (p *progress) booting(worker int, name string) (int, time.Time) {
 	p.mu.Lock()

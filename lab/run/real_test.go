@@ -272,7 +272,8 @@ func qemuWith(file string) int {
 	}
 	for _, name := range found {
 		text, err := os.ReadFile(name)
-		if err == nil && strings.HasPrefix(string(text), "qemu-system") && strings.Contains(string(text), file) {
+		program, args, _ := strings.Cut(string(text), "\x00")
+		if err == nil && strings.HasPrefix(filepath.Base(program), "qemu-system") && strings.Contains(args, file) {
 			var pid int
 			if _, err := fmt.Sscanf(name, "/proc/%d/cmdline", &pid); err == nil {
 				return pid

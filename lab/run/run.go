@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"splicelab/images"
 	"splicelab/images/initrd"
 	"splicelab/images/kernel"
 	"splicelab/lab/config"
@@ -41,6 +42,8 @@ type Request struct {
 	Command string
 	// Revision is the lab's own version.
 	Revision string
+	// Expected tells what kernels declare; nil means images.Expected.
+	Expected Expected
 	// Out takes the reports, Err the progress.
 	Out, Err    io.Writer
 	Interactive bool
@@ -69,8 +72,12 @@ type session struct {
 	queue   []store.Boot
 	kernels map[string]*kernel.Image
 	failed  map[string]error
-	first   bool // the first comparison was printed
-	stopped bool
+	// verdicts are of the kernels that were verified: store.OK, or what is
+	// wrong; empty while one is at work.
+	verdicts map[string]string
+	expected Expected
+	first    bool // the first comparison was printed
+	stopped  bool
 }
 
 // Run does the request: everything it measures is on disk when it returns,
@@ -95,6 +102,10 @@ func open(ctx context.Context, req Request) (_ *session, err error) {
 	s := &session{
 		cfg: req.Config, out: req.Out, progress: newProgress(req.Err, req.Interactive),
 		kernels: map[string]*kernel.Image{}, failed: map[string]error{},
+		verdicts: map[string]string{}, expected: req.Expected,
+	}
+	if s.expected == nil {
+		s.expected = images.Expected
 	}
 	s.changed = sync.NewCond(&s.mu)
 	if req.Resume != "" {

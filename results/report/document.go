@@ -63,6 +63,7 @@ func newDocument(m store.Manifest, r *stats.Result) *document {
 	d.facts(slices.Concat(
 		[]fact{{"Run", []string{m.Name + ", " + m.Started.UTC().Format("2006-01-02 15:04 UTC")}}},
 		kernelFacts(m), hostFacts(m, r), []fact{{"Repeat with", []string{m.Command}}}))
+	d.proof(r.Proof, false)
 	d.accounts(r)
 	d.heading("Summary")
 	d.summary(r, r.Kernels)
@@ -98,7 +99,7 @@ func (d *document) warnings(m store.Manifest, r *stats.Result) {
 	}
 	for _, n := range r.Notes {
 		switch n.Kind {
-		case stats.Broken, stats.Contradicts, stats.Lost, stats.FailedOnes, stats.Disagree, stats.Unfinished, stats.NoControl:
+		case stats.Broken, stats.Undeclared, stats.Contradicts, stats.Lost, stats.FailedOnes, stats.Disagree, stats.Unfinished, stats.NoControl:
 			d.text(fmt.Sprintf("NOTE: %s [%d]", n.Text, n.Number))
 		}
 	}

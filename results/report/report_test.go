@@ -242,3 +242,57 @@ func BenchmarkReport(b *testing.B) {
 		b.ReportMetric(float64(len(samples)), "samples")
 	}
 }
+
+// proven is a run of a kernel that is what it declares, one that isn't, one that
+// declares nothing, and one whose probes ended in an oops.
+func proven() stats.Proof {
+	declared := func(t1 string) map[string]string { return map[string]string{"T1": t1, "T3": "new", "P1": "65536"} }
+	verification := func(kernel string, declared map[string]string, t1, t1ext4, t3 string) store.Verification {
+		return store.Verification{Kernel: kernel, Outcome: store.OK, Declared: declared, Observed: []wire.Observation{
+			{Probe: "T1", About: "sendfile file→TCP; pwrite; recv", FS: "tmpfs", Value: t1},
+			{Probe: "T1", About: "sendfile file→TCP; pwrite; recv", FS: "ext4", Value: t1ext4},
+			{Probe: "T3", About: "vmsplice; change the buffer; read", Value: t3},
+			{Probe: "P1", About: "vmsplice 128 KiB to a 64 KiB pipe", Value: "65536"},
+		}}
+	}
+	tainted := verification("socket-copy", declared("old"), "old", "old", "new")
+	tainted.Taints = []string{"WARNING: CPU: 0 PID: 1 at fs/splice.c:1"}
+	return *stats.Prove([]store.Verification{
+		verification("base", declared("new"), "new", "new", "new"),
+		tainted,
+		verification("sendfile-deopt", declared("old"), "new", "old", "new"),
+		verification("mine", nil, "new", "new", "old"),
+		verification("mine-too", nil, "new", "new", "new"),
+		{Kernel: "sick", Outcome: "oops", Detail: "BUG: kernel NULL pointer dereference", Declared: declared("new")},
+		{Kernel: "my-sick", Outcome: "oops", Detail: "BUG: kernel NULL pointer dereference"},
+	}, "base")
+}
+
+func TestProofGolden(t *testing.T) {
+	p := proven()
+	var whole bytes.Buffer
+	if err := Proof(&whole, &p); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "proof.txt", whole.Bytes())
+
+	// As it stands in a report: the rows that tell kernels apart.
+	m, r := load(t, troubled())
+	r.Proof = &p
+	for format, file := range map[string]string{"term": "proof-short.txt", "md": "proof-short.md"} {
+		var buf bytes.Buffer
+		if err := Write(&buf, format, m, r); err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ := strings.Cut(buf.String(), "Is every kernel")
+		text, _, found := strings.Cut(text, "Summary")
+		if !found {
+			t.Errorf("%s: the proof doesn't stand above the summary", format)
+		}
+		golden(t, file, []byte(text))
+	}
+	var buf bytes.Buffer
+	if err := Write(&buf, "json", m, r); err != nil || !strings.Contains(buf.String(), `"observed": "new on tmpfs, old on ext4"`) {
+		t.Errorf("json lacks the proof (%v)", err)
+	}
+}

@@ -27,11 +27,12 @@ func (p *pendingNotes) add(n Note, cells []Key) {
 }
 
 // kindOrder is the order of the footnotes: what is wrong with the run first.
-var kindOrder = []Kind{Broken, Contradicts, Lost, FailedOnes, Disagree, Unfinished, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
+var kindOrder = []Kind{Broken, Undeclared, Contradicts, Lost, FailedOnes, Disagree, Unfinished, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
 
 // notes collects the run's notes, numbers them and marks the cells.
 func (r *Result) notes(c *counter) {
 	c.noteBroken(r)
+	c.noteUndeclared(r)
 	c.noteLost(r)
 	c.noteFailed()
 	c.noteControl(r)

@@ -137,12 +137,13 @@ type Account struct {
 // Kind sorts notes by what they are about.
 type Kind string
 
-// The kinds of note. The first four mean that something is wrong with the run.
+// The kinds of note. The first five mean that something is wrong with the run.
 const (
 	Lost        Kind = "lost boots"
 	Broken      Kind = "determinism broken"
 	FailedOnes  Kind = "failed samples"
 	Contradicts Kind = "contradicts its declaration"
+	Undeclared  Kind = "not what it declares"
 
 	Disagree     Kind = "accounts disagree"
 	Unfinished   Kind = "unfinished"
@@ -176,7 +177,9 @@ type Result struct {
 	HeadlineSink  string `json:"headline_sink"`
 	Seeds         int    `json:"seeds"`
 	Noise         Noise  `json:"noise"`
-	Rows          []Row  `json:"rows"`
+	// Proof is what the probes saw; nil when no kernel was verified.
+	Proof *Proof `json:"proof,omitempty"`
+	Rows  []Row  `json:"rows"`
 	// Cells are in the order of the tables; the control kernel's are among
 	// them.
 	Cells      []Cell       `json:"cells"`
@@ -198,10 +201,10 @@ func (r *Result) Cell(k Key) *Cell {
 }
 
 // Wrong says whether a note of this kind means that something is wrong with the
-// run: lost boots, samples that failed, broken determinism, a kernel that isn't
+// run: lost boots, samples that failed, broken determinism, a kernel that is not
 // what it declares.
 func (k Kind) Wrong() bool {
-	return k == Lost || k == Broken || k == FailedOnes || k == Contradicts
+	return k == Lost || k == Broken || k == FailedOnes || k == Contradicts || k == Undeclared
 }
 
 // Wrong says whether any of the notes does.
@@ -216,7 +219,7 @@ func Count(m store.Manifest, samples []store.Sample) *Result {
 	for _, s := range samples {
 		c.add(s)
 	}
-	r := &Result{Baseline: m.Baseline, Control: m.Control, HeadlineSink: headlineSink, Seeds: seeds(m)}
+	r := &Result{Baseline: m.Baseline, Control: m.Control, HeadlineSink: headlineSink, Seeds: seeds(m), Proof: Prove(m.Verifications, m.Baseline)}
 	r.Cells = c.cells()
 	r.reindex()
 	r.changes()

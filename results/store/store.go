@@ -140,6 +140,9 @@ type Manifest struct {
 	// Copies is what each kernel declares, by kernel and workload. A kernel
 	// that isn't in it declares nothing, and is described, not judged.
 	Copies map[string]map[string]Copies `json:"copies,omitempty"`
+	// Verifications are what the probes saw, of each kernel that was booted for
+	// it.
+	Verifications []Verification `json:"verifications,omitempty"`
 	// Settings are the guest's, as the agent reported them.
 	Settings map[string]string `json:"settings,omitempty"`
 	// Notes are said aloud above every report: a pin that was not met, broken

@@ -1,6 +1,7 @@
 // Command guest is the only program in a VM. As PID 1 it sets the machine up,
 // starts the worker, writes the result stream and ends the VM; as the worker
-// it measures; as the receiver it is the other end of a stream.
+// it measures; as the receiver it is the other end of a stream; as a probe it
+// makes one black-box test.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 const (
 	roleWorker   = "worker"
 	roleReceiver = "receiver"
+	roleProbe    = "probe"
 )
 
 func main() {
@@ -26,6 +28,8 @@ func main() {
 			exit(work())
 		case roleReceiver:
 			exit(receive())
+		case roleProbe:
+			exit(beProbe(os.Args[2:]))
 		}
 	}
 	if os.Getpid() != 1 {

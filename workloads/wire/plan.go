@@ -30,6 +30,8 @@ const (
 	// KindAccount runs the same family and counts the bytes that are copied:
 	// each cell once in lock-step for each sink.
 	KindAccount Kind = "account"
+	// KindVerify runs every probe (package probe) and measures nothing.
+	KindVerify Kind = "verify"
 	// KindFault provokes one fault and measures nothing. It exists for the
 	// tests of the outcomes.
 	KindFault Kind = "fault"
@@ -51,7 +53,8 @@ type Plan struct {
 	Schedules []string `json:"schedules,omitempty"`
 	// Reps is the number of measured transfers of each cell and schedule.
 	Reps int `json:"reps,omitempty"`
-	// CellDeadline is how long one cell may take, in seconds of guest time.
+	// CellDeadline is how long one cell, or one probe, may take, in seconds of
+	// guest time.
 	CellDeadline int `json:"cell_deadline_s,omitempty"`
 	// Fault names what a KindFault boot provokes.
 	Fault string `json:"fault,omitempty"`

@@ -83,6 +83,22 @@ const (
 	SinkDiscard = "discard" // MSG_TRUNC: nothing is copied out
 )
 
+// Observation is what one probe saw on one file system.
+type Observation struct {
+	Probe string `json:"probe"` // T1, P12e
+	// About says in a few words what the probe does.
+	About string `json:"about"`
+	// FS is where the probe's file lay; empty for a probe without one.
+	FS string `json:"fs,omitempty"`
+	// Value is what was seen, in the probe's own words: new, EAGAIN, 65536. It
+	// begins with ProbeFailed where the probe itself could not be made.
+	Value string `json:"value"`
+}
+
+// ProbeFailed begins the value of a probe that says nothing about the kernel's
+// behaviour.
+const ProbeFailed = "failed: "
+
 // Fault is why a boot's work ended early, told by the guest itself.
 type Fault struct {
 	Outcome string `json:"outcome"` // "hang", "oops" or "agent error"
@@ -97,11 +113,12 @@ type End struct {
 
 // Line is one line of the stream; exactly one of its pointers is set.
 type Line struct {
-	N      int     `json:"n"`
-	Hello  *Hello  `json:"hello,omitempty"`
-	Sample *Sample `json:"sample,omitempty"`
-	Fault  *Fault  `json:"fault,omitempty"`
-	End    *End    `json:"end,omitempty"`
+	N           int          `json:"n"`
+	Hello       *Hello       `json:"hello,omitempty"`
+	Sample      *Sample      `json:"sample,omitempty"`
+	Observation *Observation `json:"observation,omitempty"`
+	Fault       *Fault       `json:"fault,omitempty"`
+	End         *End         `json:"end,omitempty"`
 }
 
 // Writer writes a result stream.
@@ -137,8 +154,9 @@ func (w *Writer) Close() error {
 
 // Stream is a whole, verified result stream.
 type Stream struct {
-	Hello   Hello
-	Samples []Sample
+	Hello        Hello
+	Samples      []Sample
+	Observations []Observation
 	// Fault is set when the guest itself ended its work early.
 	Fault *Fault
 }
@@ -209,6 +227,8 @@ func (s *Stream) add(l Line, n int, sum string) (ended bool, err error) {
 		}
 	case l.Sample != nil:
 		s.Samples = append(s.Samples, *l.Sample)
+	case l.Observation != nil:
+		s.Observations = append(s.Observations, *l.Observation)
 	case l.Fault != nil:
 		s.Fault = l.Fault
 	case l.End != nil:

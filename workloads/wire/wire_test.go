@@ -17,11 +17,12 @@ func stream(t testing.TB) (Stream, []byte) {
 			{Path: "file-tcp/sendfile", Schedule: ScheduleLockstep, Sink: SinkRead, Chunk: 65536, Bytes: 1 << 24, Metrics: map[string]int64{MetricInsns: 11}},
 			{Path: "user-pipe/write", Schedule: ScheduleStream, Chunk: 4096, Rep: 1, Error: "write: broken pipe"},
 		},
-		Fault: &Fault{Outcome: "hang", Detail: "no cell ended"},
+		Observations: []Observation{{Probe: "T1", About: "a test", FS: "tmpfs", Value: "new"}, {Probe: "P1", Value: "65536"}},
+		Fault:        &Fault{Outcome: "hang", Detail: "no cell ended"},
 	}
 	var out bytes.Buffer
 	w := NewWriter(&out)
-	lines := []Line{{Hello: &want.Hello}, {Sample: &want.Samples[0]}, {Sample: &want.Samples[1]}, {Fault: want.Fault}}
+	lines := []Line{{Hello: &want.Hello}, {Sample: &want.Samples[0]}, {Sample: &want.Samples[1]}, {Observation: &want.Observations[0]}, {Observation: &want.Observations[1]}, {Fault: want.Fault}}
 	for _, l := range lines {
 		if err := w.Write(l); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,293 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"splicelab/images"
+	"splicelab/images/initrd"
+	"splicelab/images/kernel"
+	"splicelab/lab/config"
+	"splicelab/lab/exit"
+	"splicelab/lab/plan"
+	"splicelab/lab/vm"
+	"splicelab/results/report"
+	"splicelab/results/stats"
+	"splicelab/results/store"
+	"splicelab/workloads/wire"
+)
+
+// Expected returns what a kernel of these series, and with these declarations of
+// its own, declares; declared is false for one that declares nothing. It is
+// images.Expected.
+type Expected func(series []string, own map[string]string) (values map[string]string, declared bool, err error)
+
+// verifier boots a kernel once and lets the probes look at it.
+type verifier struct {
+	cfg      config.Config
+	initrd   initrd.Initramfs
+	qemu     string // version
+	samples  store.Cache
+	tmp      string
+	console  func(boot string) string
+	expected Expected
+	say      func(line string)
+}
+
+// verify returns what the probes saw of a kernel, now or in an earlier boot
+// with the same inputs. What the kernel does is never an error.
+func (v *verifier) verify(ctx context.Context, k config.Kernel, img *kernel.Image) (found store.Verification, err error) {
+	found.Kernel = k.Name
+	if found.Declared, err = v.declared(k); err != nil {
+		return found, err
+	}
+	b := verifyBoot(v.cfg, k)
+	file, err := verifyPlan(b).Encode()
+	if err != nil {
+		return found, err
+	}
+	key, err := bootKey(v.cfg, b, file, img, v.initrd, v.qemu)
+	if err != nil {
+		return found, err
+	}
+	if stream := earlier(v.samples, key, v.say); stream != nil && v.cfg.SampleCache {
+		if parsed, err := wire.Parse(bytes.NewReader(stream)); err == nil {
+			found.Outcome, found.Observed, found.Cached = store.OK, parsed.Observations, true
+			return found, nil
+		}
+	}
+	return v.boot(ctx, b, file, key, img, found)
+}
+
+// declared is what a kernel declares of the probes; nil when it is described
+// only, as one with the user's own patches whose entry says nothing.
+func (v *verifier) declared(k config.Kernel) (map[string]string, error) {
+	own := k.Declares()
+	if len(k.Patches) > 0 && own == nil {
+		return nil, nil
+	}
+	values, declared, err := v.expected(k.Series, own)
+	if err != nil || !declared {
+		return nil, err
+	}
+	return values, nil
+}
+
+// boot runs the VM and fills in what came of it.
+func (v *verifier) boot(ctx context.Context, b store.Boot, plan []byte, key string, img *kernel.Image, found store.Verification) (store.Verification, error) {
+	spec := vmBoot(v.cfg, b, img.BzImage, v.tmp, v.console(b.Name))
+	defer os.Remove(spec.Initrd)
+	defer os.Remove(spec.Results)
+	if err := initrd.WithPlan(spec.Initrd, v.initrd, plan); err != nil {
+		return found, hostError("write an initramfs", err)
+	}
+	result, err := vm.Run(ctx, spec)
+	if err != nil {
+		return found, err
+	}
+	found.Outcome, found.Detail, found.Taints = string(result.Outcome), result.Detail, result.Taints
+	found.Observed = result.Stream.Observations
+	if result.Outcome != vm.OK {
+		v.say(fmt.Sprintf("boot %s: %s: %s\n%s", b.Name, result.Outcome, result.Detail, result.Tail))
+		return found, nil
+	}
+	if len(result.Taints) > 0 { // not one to be reused silently
+		return found, nil
+	}
+	stream, err := os.ReadFile(spec.Results)
+	if err != nil {
+		return found, hostError("read a result stream", err)
+	}
+	if err := v.samples.Put(key, stream); err != nil {
+		return found, hostError("keep what the probes saw in the cache", err)
+	}
+	return found, nil
+}
+
+// probeDeadline is how long one probe may take, in seconds of guest time. The
+// slowest drains 64 KiB through the smallest of buffers.
+const probeDeadline = 10
+
+// verifyBoot is the boot that probes a kernel, under the first condition.
+func verifyBoot(c config.Config, k config.Kernel) store.Boot {
+	return store.Boot{Name: k.Name + "_verify", Kernel: k.Name, Condition: c.Conditions[0].Name, Seed: 1}
+}
+
+func verifyPlan(b store.Boot) wire.Plan {
+	return wire.Plan{Version: wire.Version, Kind: wire.KindVerify, Seed: b.Seed, CellDeadline: probeDeadline}
+}
+
+// verifier shares the run's parts.
+func (s *session) verifier() *verifier {
+	return &verifier{
+		cfg: s.cfg, initrd: s.initrd, qemu: s.qemu, samples: s.samples, tmp: s.tmp,
+		console: s.run.Console, expected: s.expected, say: s.progress.say,
+	}
+}
+
+// unproven returns the first kernel of the queue that is there and was not
+// looked at yet; empty when there is none. The caller holds the lock.
+func (s *session) unproven() string {
+	for _, b := range s.queue {
+		if _, begun := s.verdicts[b.Kernel]; !begun && s.kernels[b.Kernel] != nil {
+			return b.Kernel
+		}
+	}
+	return ""
+}
+
+// prove verifies a kernel and lets its boots go, or not.
+func (s *session) prove(ctx context.Context, worker int, name string, img *kernel.Image) error {
+	s.progress.proving(worker, name)
+	defer s.progress.rested(worker)
+	k, _ := s.cfg.Kernel(name)
+	found, err := s.verifier().verify(ctx, k, img)
+	if err != nil {
+		return err
+	}
+	verdict := found.Verdict()
+	if verdict != store.OK {
+		what := "it is not measured (--force measures it)"
+		if s.cfg.Force {
+			what = "it is measured all the same"
+		}
+		s.progress.say(fmt.Sprintf("kernel %s is %s: %s", name, verdict, what))
+	}
+	if err := s.run.Update(func(m *store.Manifest) { m.Verifications = append(m.Verifications, found) }); err != nil {
+		return storeError(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verdicts[name] = verdict
+	s.changed.Broadcast()
+	return nil
+}
+
+// barred says why a kernel isn't measured; empty when it is.
+func (s *session) barred(kernel string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if verdict := s.verdicts[kernel]; verdict != store.OK && !s.cfg.Force {
+		return verdict
+	}
+	return ""
+}
+
+// Verify builds the configuration's kernels, lets the probes look at each, and
+// prints the whole matrix. The error's status is 1 when a kernel is not what it
+// declares, or doesn't compile.
+func Verify(ctx context.Context, c config.Config, out, progressTo io.Writer, interactive bool) error {
+	p := newProgress(progressTo, interactive)
+	defer p.clear()
+	v, err := newVerifier(ctx, c, p)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(v.tmp)
+	var built []subject
+	lost, err := buildAll(ctx, c, p, func(k config.Kernel, img *kernel.Image) { built = append(built, subject{k, img}) })
+	if err != nil {
+		return err
+	}
+	list, err := v.all(ctx, built, p)
+	if err != nil {
+		return err
+	}
+	p.clear()
+	if proof := stats.Prove(list, c.Baseline); proof != nil {
+		if err := report.Proof(out, proof); err != nil {
+			return fmt.Errorf("print the matrix: %w", err)
+		}
+		for _, k := range proof.Kernels {
+			if k.Verdict != store.OK {
+				lost = append(lost, fmt.Errorf("kernel %s is %s: %s", k.Name, k.Verdict, k.Why))
+			}
+		}
+	}
+	return exit.With(exit.Wrong, errors.Join(lost...))
+}
+
+func newVerifier(ctx context.Context, c config.Config, p *progress) (*verifier, error) {
+	cache, err := c.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{cfg: c, samples: store.Cache{Dir: filepath.Join(cache, "samples")}, expected: images.Expected, say: p.say}
+	if v.qemu, err = vm.Version(ctx); err != nil {
+		return nil, err
+	}
+	guest, err := buildGuest(ctx, cache)
+	if err != nil {
+		return nil, err
+	}
+	if v.initrd, err = initrd.Build(ctx, cache, guest); err != nil {
+		return nil, err
+	}
+	if v.tmp, err = os.MkdirTemp("", "splicelab-"); err != nil {
+		return nil, hostError("make a temporary folder", err)
+	}
+	v.console = func(boot string) string { return filepath.Join(v.tmp, boot+".log") }
+	return v, nil
+}
+
+// subject is a kernel to be verified.
+type subject struct {
+	kernel config.Kernel
+	image  *kernel.Image
+}
+
+// all verifies kernels side by side; the results are in their order.
+func (v *verifier) all(ctx context.Context, list []subject, p *progress) ([]store.Verification, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	found := make([]store.Verification, len(list))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for worker := range jobs(v.cfg) {
+		workers.Go(func() {
+			for i := range next {
+				p.proving(worker, list[i].kernel.Name)
+				var err error
+				if found[i], err = v.verify(ctx, list[i].kernel, list[i].image); err != nil {
+					cancel(err)
+				}
+				p.rested(worker)
+			}
+		})
+	}
+	for i := range list {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return found, context.Cause(ctx)
+}
+
+// printVerifications prints the boots of a dry run that verify kernels.
+func printVerifications(w io.Writer, c config.Config) error {
+	for _, k := range plan.BuildOrder(c) {
+		b := verifyBoot(c, k)
+		args, err := vm.Args(dryBoot(c, b))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "boot %s: the probes, %s\n  qemu-system-x86_64 %s\n", b.Name, b.Condition, strings.Join(shellWords(args), " "))
+	}
+	return nil
+}
+
+func shellWords(args []string) []string {
+	words := slices.Clone(args)
+	for i, a := range words {
+		words[i] = shellWord(a)
+	}
+	return words
+}

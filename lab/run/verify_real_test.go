@@ -1,0 +1,249 @@
+//go:build vm
+
+package run
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"splicelab/images"
+	"splicelab/images/kernel"
+	"splicelab/lab/config"
+	"splicelab/lab/exit"
+	"splicelab/results/store"
+)
+
+// nine are the kernels of the debate, as stacks of series.
+var nine = []config.Kernel{
+	{Name: "base"},
+	{Name: "vmsplice-wrapper", Series: []string{"vmsplice-wrapper"}},
+	{Name: "splice-copy", Series: []string{"splice-copy"}},
+	{Name: "socket-copy", Series: []string{"socket-copy"}},
+	{Name: "sendfile-deopt", Series: []string{"splice-copy", "socket-copy"}},
+	{Name: "sendfile-onecopy", Series: []string{"splice-copy", "socket-copy", "sendfile-onecopy"}},
+	{Name: "no-sendfile", Series: []string{"no-sendfile"}},
+	{Name: "simple", Series: []string{"vmsplice-wrapper", "splice-copy", "socket-copy"}},
+	{Name: "simple-onecopy", Series: []string{"vmsplice-wrapper", "splice-copy", "socket-copy", "sendfile-onecopy"}},
+}
+
+// verifier boots, and keeps nothing.
+func (f *fixture) verifier(t *testing.T) *verifier {
+	t.Helper()
+	dir := t.TempDir()
+	return &verifier{
+		cfg: smoke(t), initrd: f.initramfs, qemu: "test", tmp: dir, expected: images.Expected,
+		console: func(boot string) string { return filepath.Join(dir, boot+".log") },
+		say:     func(line string) { t.Log(line) },
+	}
+}
+
+func verify(t *testing.T, v *verifier, k config.Kernel, img *kernel.Image) store.Verification {
+	t.Helper()
+	found, err := v.verify(t.Context(), k, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.Outcome != store.OK || len(found.Taints) > 0 {
+		t.Fatalf("%s: %s: %s, taints %q", k.Name, found.Outcome, found.Detail, found.Taints)
+	}
+	return found
+}
+
+// Every kernel is what it declares, on both file systems.
+func TestRealVerify(t *testing.T) {
+	f := shared(t)
+	for _, k := range nine {
+		t.Run(k.Name, func(t *testing.T) {
+			found := verify(t, f.verifier(t), k, f.build(t, spec(t, k.Name, k.Series)))
+			if diff := cmp.Diff([]store.Mismatch(nil), found.Mismatches()); diff != "" {
+				t.Errorf("(-as declared +observed):\n%s", diff)
+			}
+		})
+	}
+}
+
+// straight is the plainest of wrappers: SPLICE_F_NONBLOCK becomes RWF_NOWAIT,
+// which fails on what isn't FMODE_NOWAIT.
+var straight = kernel.Series{Name: "straight", Patches: []kernel.Text{{Name: "0001-straight.patch", Text: `--- a/fs/splice.c
++++ b/fs/splice.c
+@@ -1624,9 +1624,11 @@ SYSCALL_DEFINE4(vmsplice, int, fd, const struct iovec __user *, uiov,
+ 	if (!iov_iter_count(&iter))
+ 		error = 0;
+ 	else if (type == ITER_SOURCE)
+-		error = vmsplice_to_pipe(fd_file(f), &iter, flags);
++		error = vfs_iter_write(fd_file(f), &iter, &(loff_t){0},
++				       flags & SPLICE_F_NONBLOCK ? RWF_NOWAIT : 0);
+ 	else
+-		error = vmsplice_to_user(fd_file(f), &iter, flags);
++		error = vfs_iter_read(fd_file(f), &iter, &(loff_t){0},
++				      flags & SPLICE_F_NONBLOCK ? RWF_NOWAIT : 0);
+ 
+ 	kfree(iov);
+ out_fdput:
+`}}}
+
+// The probes can tell: kernels under a wrong name, and a wrapper that is none.
+func TestRealVerifyCatches(t *testing.T) {
+	f := shared(t)
+	for _, tc := range []struct {
+		name  string
+		label string // the kernel it is said to be
+		spec  kernel.Spec
+		want  map[string]string // what the probes that mismatch see, at least these
+		alone bool              // and no others
+	}{
+		{
+			name: "a kernel without its series", label: "sendfile-deopt", spec: spec(t, "base", nil), alone: true,
+			want: map[string]string{"T1": "new", "T1u": "new", "T2": "new", "T4": "new", "T5": "new,new", "T6": "new", "T7": "zeroes", "T8": "new"},
+		},
+		{
+			name: "two copies for one", label: "sendfile-onecopy", spec: spec(t, "sendfile-deopt", []string{"splice-copy", "socket-copy"}), alone: true,
+			want: map[string]string{"T8": "old"},
+		},
+		{
+			name: "RWF_NOWAIT straight through", label: "vmsplice-wrapper", spec: spec(t, "straight", nil, straight),
+			want: map[string]string{"P1": "blocks", "P4": "EOPNOTSUPP", "P7": "EOPNOTSUPP", "P7r": "EOPNOTSUPP"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			label := nine[slices.IndexFunc(nine, func(k config.Kernel) bool { return k.Name == tc.label })]
+			found := verify(t, f.verifier(t), label, f.build(t, tc.spec))
+			if found.Verdict() != store.NotDeclared {
+				t.Errorf("verdict: %s", found.Verdict())
+			}
+			got := map[string]string{}
+			for _, m := range found.Mismatches() {
+				if _, named := tc.want[m.Probe]; named || tc.alone {
+					got[m.Probe] = m.Observed
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("mismatches (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Two boots see the same; the second is spared where samples may be taken from
+// the cache.
+func TestRealVerifyRepeats(t *testing.T) {
+	f := shared(t)
+	img := f.build(t, spec(t, "base", nil))
+	v := f.verifier(t)
+	v.samples = store.Cache{Dir: t.TempDir()}
+	first, second := verify(t, v, nine[0], img), verify(t, v, nine[0], img)
+	v.cfg.SampleCache = true
+	third := verify(t, v, nine[0], img)
+	if second.Cached || !third.Cached {
+		t.Errorf("from the cache: second %v, third %v, want the third alone", second.Cached, third.Cached)
+	}
+	third.Cached = false
+	for _, other := range []store.Verification{second, third} {
+		if diff := cmp.Diff(first, other); diff != "" {
+			t.Errorf("(-first +later):\n%s", diff)
+		}
+	}
+}
+
+// runTiny runs base and sendfile-deopt, whose declaration is another, and
+// returns the run's folder and what was printed.
+func runTiny(t *testing.T, force bool, expected Expected) (dir, out string, err error) {
+	t.Helper()
+	c := smoke(t)
+	c.Workloads, c.Chunks, c.Reps, c.Force = []string{"user-pipe/*"}, []config.Size{4096}, 1, force
+	var text strings.Builder
+	err = Run(t.Context(), Request{Config: c, Known: Known(), Command: "lab run", Expected: expected, Out: &text, Err: io.Discard})
+	return c.Out, text.String(), err
+}
+
+// Whatever is built, the declaration is base's.
+func asBase([]string, map[string]string) (map[string]string, bool, error) {
+	return images.Expected(nil, nil)
+}
+
+func TestRealRunBarsAMislabelledKernel(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		force    bool
+		measured bool
+		want     []string // in the report
+	}{
+		{"barred", false, false, []string{"sendfile-deopt is NOT WHAT IT DECLARES", "old, NOT new", ": not measured"}},
+		{"forced", true, true, []string{"sendfile-deopt is NOT WHAT IT DECLARES", "old, NOT new", "measured all the same (--force)"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir, out, err := runTiny(t, tc.force, asBase)
+			if exit.StatusOf(err) != exit.Wrong || !strings.Contains(err.Error(), "sendfile-deopt is not what it declares") {
+				t.Errorf("status %d: %v", exit.StatusOf(err), err)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(out, want) {
+					t.Errorf("the report lacks %q:\n%s", want, out)
+				}
+			}
+			m, samples, err := store.Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range m.Boots {
+				want := store.OK
+				if b.Kernel == "sendfile-deopt" && !tc.measured {
+					want = store.NotDeclared
+				}
+				if b.Outcome != want {
+					t.Errorf("boot %s: %s, want %s", b.Name, b.Outcome, want)
+				}
+			}
+			measured := slices.ContainsFunc(samples, func(s store.Sample) bool { return s.Kernel == "sendfile-deopt" })
+			if measured != tc.measured {
+				t.Errorf("measured: %v, want %v", measured, tc.measured)
+			}
+			noted(t, dir)
+		})
+	}
+}
+
+// noted: every row of the forced kernel carries a note.
+func noted(t *testing.T, dir string) {
+	t.Helper()
+	csv, err := os.ReadFile(filepath.Join(dir, "report.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(csv)) {
+		if strings.Contains(line, ",sendfile-deopt,") && strings.HasSuffix(strings.TrimSpace(line), ",") {
+			t.Errorf("a row without a note: %s", line)
+		}
+	}
+}
+
+// A kernel that declares nothing is described.
+func TestRealRunDescribesAnUndeclaredKernel(t *testing.T) {
+	_, out, err := runTiny(t, false, func(series []string, _ map[string]string) (map[string]string, bool, error) {
+		if len(series) > 0 {
+			return nil, false, nil
+		}
+		return images.Expected(nil, nil)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if want := "sendfile-deopt declares nothing; it differs from base in T1, T1u, T2, T4, T5, T6, T7, T8."; !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+		t.Errorf("the report lacks %q:\n%s", want, out)
+	}
+}
+
+// A declaration that can't be read ends a run.
+func TestRealRunWithoutDeclarations(t *testing.T) {
+	broken := errors.New("torn")
+	if _, _, err := runTiny(t, false, func([]string, map[string]string) (map[string]string, bool, error) { return nil, false, broken }); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}

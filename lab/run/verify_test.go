@@ -1,0 +1,88 @@
+package run
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"splicelab/images/kernel"
+	"splicelab/lab/config"
+	"splicelab/results/store"
+)
+
+// scheduling is a session with two boots of each of two kernels waiting.
+func scheduling() *session {
+	s := &session{kernels: map[string]*kernel.Image{}, failed: map[string]error{}, verdicts: map[string]string{}}
+	s.changed = sync.NewCond(&s.mu)
+	for _, k := range []string{"a", "b"} {
+		s.queue = append(s.queue, store.Boot{Name: k + "1", Kernel: k}, store.Boot{Name: k + "2", Kernel: k})
+	}
+	return s
+}
+
+// A kernel is verified once, before any of its boots, and keeps no other
+// kernel's boots waiting.
+func TestNextVerifiesFirst(t *testing.T) {
+	s := scheduling()
+	s.kernels["a"], s.kernels["b"] = &kernel.Image{}, &kernel.Image{}
+	next := func() string {
+		t.Helper()
+		got, ok := s.next()
+		switch {
+		case !ok:
+			return "end"
+		case got.verify:
+			return "verify " + got.boot.Kernel
+		}
+		return got.boot.Name
+	}
+	var got []string
+	got = append(got, next(), next()) // both are begun, by two workers
+	s.verdicts["b"] = store.NotDeclared
+	got = append(got, next(), next()) // a is still at work
+	s.verdicts["a"] = store.OK
+	got = append(got, next(), next(), next())
+	if want := "verify a, verify b, b1, b2, a1, a2, end"; strings.Join(got, ", ") != want {
+		t.Errorf("got %q, want %s", got, want)
+	}
+}
+
+// A resumed run knows what its kernels are before they are there again.
+func TestNextWaitsForTheKernelOfAResumedRun(t *testing.T) {
+	s := scheduling()
+	s.verdicts["a"], s.verdicts["b"] = store.OK, store.OK
+	s.kernels["b"] = &kernel.Image{}
+	for _, want := range []string{"b1", "b2"} {
+		if got, ok := s.next(); !ok || got.verify || got.boot.Name != want || got.image == nil {
+			t.Errorf("got %+v, %v, want boot %s with its image", got, ok, want)
+		}
+	}
+}
+
+func TestNextDoesNotVerifyWhatIsNotThere(t *testing.T) {
+	s := scheduling()
+	s.failed["a"], s.failed["b"] = errors.New("doesn't compile"), errors.New("neither")
+	for _, want := range []string{"a1", "a2", "b1", "b2"} {
+		if got, ok := s.next(); !ok || got.verify || got.boot.Name != want || got.image != nil {
+			t.Errorf("got %+v, %v, want boot %s without an image", got, ok, want)
+		}
+	}
+}
+
+func TestBarred(t *testing.T) {
+	for _, tc := range []struct {
+		verdict string
+		force   bool
+		want    string
+	}{
+		{store.OK, false, ""}, {store.NotDeclared, false, store.NotDeclared}, {store.NotProven, false, store.NotProven},
+		{store.NotDeclared, true, ""}, {store.NotProven, true, ""},
+	} {
+		s := scheduling()
+		s.cfg, s.verdicts["a"] = config.Config{Force: tc.force}, tc.verdict
+		if got := s.barred("a"); got != tc.want {
+			t.Errorf("%s, force %v: barred for %q, want %q", tc.verdict, tc.force, got, tc.want)
+		}
+	}
+}

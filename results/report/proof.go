@@ -1,0 +1,112 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"splicelab/results/stats"
+	"splicelab/results/store"
+)
+
+// Proof prints the whole matrix of probes and kernels, as plain text.
+func Proof(w io.Writer, p *stats.Proof) error {
+	d := document{}
+	d.proof(p, true)
+	return d.term(w)
+}
+
+// proof is the matrix of probes and kernels: all of it, or those rows that tell
+// kernels apart.
+func (d *document) proof(p *stats.Proof, whole bool) {
+	if p == nil {
+		return
+	}
+	d.heading("Is every kernel what it claims to be? What the probes saw")
+	g := &grid{header: []string{"", "probe"}, labels: 2, leftAligned: 2 + len(p.Kernels)}
+	for _, k := range p.Kernels {
+		g.header = append(g.header, k.Name)
+	}
+	if p.Kernels[0].Name == p.Baseline {
+		g.labels = 3 // it stays beside the others when the table is split
+	}
+	var left []string
+	for _, row := range p.Rows {
+		if !whole && !row.Told() {
+			left = append(left, row.Probe)
+			continue
+		}
+		cells := []string{row.Probe, row.About}
+		for _, c := range row.Cells {
+			cells = append(cells, sawText(c))
+		}
+		g.rows = append(g.rows, cells)
+	}
+	if len(g.rows) > 0 {
+		d.grid(g)
+	}
+	d.proofLegend(p, left)
+}
+
+// sawText is what was seen, and what is declared where that is something else.
+func sawText(c stats.ProofCell) string {
+	switch {
+	case c.Wrong:
+		return fmt.Sprintf("%s, NOT %s", dash(c.Observed), dash(c.Declared))
+	default:
+		return dash(c.Observed)
+	}
+}
+
+// proofLegend says what the matrix means, which rows it leaves out, and what is
+// wrong.
+func (d *document) proofLegend(p *stats.Proof, left []string) {
+	legend := "T: a source is changed under way; does the receiver see it? P: what vmsplice does to its pipe. " + proofCount(p)
+	if len(left) > 0 {
+		legend += fmt.Sprintf(" Left out, as declared and alike on all kernels: %s.", strings.Join(left, ", "))
+	}
+	if p.Wrong() {
+		legend += " NOT: what the kernel declares instead."
+	} else {
+		legend += " Every kernel that declares something is what it declares."
+	}
+	d.text(legend)
+	for _, k := range p.Kernels {
+		if line := provenLine(p, k); line != "" {
+			d.text(line)
+		}
+		if len(k.Taints) > 0 {
+			d.text(fmt.Sprintf("Under the probes, %s logged: %s.", k.Name, strings.Join(k.Taints, "; ")))
+		}
+	}
+}
+
+// proofCount tells how many probes there are, and where their files lie.
+func proofCount(p *stats.Proof) string {
+	files := 0
+	var systems []string
+	for _, row := range p.Rows {
+		if len(row.FS) > 0 {
+			files++
+		}
+		for _, fs := range row.FS {
+			systems = appendNew(systems, fs)
+		}
+	}
+	return fmt.Sprintf("%d probes, %d of them on %s each.", len(p.Rows), files, strings.Join(systems, " and "))
+}
+
+// provenLine says what a matrix can't; empty when there is nothing to say.
+func provenLine(p *stats.Proof, k stats.ProvenKernel) string {
+	switch {
+	case k.Verdict != store.OK:
+		return fmt.Sprintf("%s is %s: %s.", k.Name, strings.ToUpper(k.Verdict), k.Why)
+	case k.Declares:
+		return ""
+	case k.Why != "":
+		return fmt.Sprintf("%s declares nothing, and its probes told nothing: %s.", k.Name, k.Why)
+	case len(k.Differs) > 0:
+		return fmt.Sprintf("%s declares nothing; it differs from %s in %s.", k.Name, p.Baseline, strings.Join(k.Differs, ", "))
+	}
+	return fmt.Sprintf("%s declares nothing; no probe tells it from %s.", k.Name, p.Baseline)
+}
