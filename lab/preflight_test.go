@@ -39,7 +39,7 @@ func completeHost() *host {
 			"apt-cache": aptCache("", ""),
 		},
 	}
-	for _, p := range []string{"ld", "make", "git", "flex", "bison", "bc", "perl", "tar", "xz", "gzip", "qemu-system-x86_64"} {
+	for _, p := range []string{"ld", "make", "git", "flex", "bison", "bc", "perl", "tar", "xz", "gzip", "lz4", "qemu-system-x86_64"} {
 		h.programs[p] = ":"
 	}
 	return h
