@@ -121,7 +121,8 @@ func TestRealPatch(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cut-off")
 	m.Kernels, m.Finished, m.Settings = m.Kernels[:1], time.Time{}, nil
 	for i := range m.Boots {
-		m.Boots[i] = store.Boot{Name: m.Boots[i].Name, Kernel: m.Boots[i].Kernel, Family: m.Boots[i].Family, Condition: m.Boots[i].Condition, Seed: m.Boots[i].Seed}
+		b := m.Boots[i]
+		m.Boots[i] = store.Boot{Name: b.Name, Kernel: b.Kernel, Family: b.Family, Condition: b.Condition, Mode: b.Mode, Seed: b.Seed}
 	}
 	again, err := store.Create(dir, m)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"splicelab/images"
 	"splicelab/images/kernel"
 	"splicelab/lab/config"
 	"splicelab/results/store"
@@ -83,6 +84,32 @@ func TestBarred(t *testing.T) {
 		s.cfg, s.verdicts["a"] = config.Config{Force: tc.force}, tc.verdict
 		if got := s.barred("a"); got != tc.want {
 			t.Errorf("%s, force %v: barred for %q, want %q", tc.verdict, tc.force, got, tc.want)
+		}
+	}
+}
+
+// A kernel with the user's own patches isn't held against what its series
+// declare, only against what its own entry does.
+func TestOwnPatchesDeclareNothing(t *testing.T) {
+	v := &verifier{expected: images.Expected}
+	for _, tc := range []struct {
+		kernel config.Kernel
+		t1     string // what it declares of T1; empty: it declares nothing
+		copies bool   // it declares copies
+	}{
+		{config.Kernel{Name: "base"}, "new", true},
+		{config.Kernel{Name: "shipped", Series: []string{"socket-copy"}}, "old", true},
+		{config.Kernel{Name: "mine", Patches: []string{"fix.patch"}}, "", false},
+		{config.Kernel{Name: "stacked", Series: []string{"socket-copy"}, Patches: []string{"fix.patch"}}, "", false},
+		{config.Kernel{Name: "declared", Patches: []string{"fix.patch"}, Expect: []string{"T1=old"}}, "old", false},
+	} {
+		probes, err := v.declared(tc.kernel)
+		if err != nil || probes["T1"] != tc.t1 {
+			t.Errorf("%s: declares T1 to be %q, want %q (%v)", tc.kernel.Name, probes["T1"], tc.t1, err)
+		}
+		copies, err := declaredCopies(config.Config{Kernels: []config.Kernel{tc.kernel}})
+		if err != nil || (copies[tc.kernel.Name] != nil) != tc.copies {
+			t.Errorf("%s: declares copies: %v (%v)", tc.kernel.Name, copies, err)
 		}
 	}
 }
