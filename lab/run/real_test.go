@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -288,16 +289,11 @@ func TestRealDeterminism(t *testing.T) {
 	f := shared(t)
 	img := f.build(t, spec(t, "base", nil))
 	_, quiet := f.count(t, img, plainCPU, "user-pipe", 4096, 65536)
-	stop := make(chan struct{})
-	defer close(stop)
+	var calm atomic.Bool
+	defer calm.Store(true)
 	for range 2 * runtime.NumCPU() {
 		go func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !calm.Load() {
 			}
 		}()
 	}
@@ -406,16 +402,19 @@ func TestRealKilledAndResumed(t *testing.T) {
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- first.Wait() }()
 	for qemuWith(out) == 0 || !grown(filepath.Join(out, store.SamplesName)) {
-		if first.ProcessState != nil {
-			t.Fatal("lab ended before it was killed")
+		select {
+		case err := <-ended:
+			t.Fatalf("lab ended before it was killed: %v", err)
+		case <-time.After(20 * time.Millisecond):
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := first.Wait(); err == nil {
+	if err := <-ended; err == nil {
 		t.Fatal("lab ended before it was killed")
 	}
 	for i := 0; qemuWith(out) != 0; i++ {
