@@ -37,10 +37,11 @@ build: ## build bin/lab
 test: preflight lint ## everything that must pass: lint, unit tests, tests on real VMs
 	go test -race ./...
 	@echo "Tests on real VMs (the first time, they build kernels)"
-	go test -tags vm -count=1 -timeout 60m ./lab/...
+	go test -tags vm -short -count=1 -timeout 60m ./lab/run
 
 .PHONY: test-all
-test-all: test ## make test, then every fuzz test for a while
+test-all: test ## make test, then all nine kernels, and every fuzz test for a while
+	go test -tags vm -count=1 -timeout 90m -run TestRealVerify ./lab/run
 	@set -e; go list -f '{{.Dir}}' ./... | while read -r folder; do \
 		grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$folder"/*_test.go 2>/dev/null | while read -r _ name; do \
 			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime 30s -fuzzminimizetime 1s "$$folder" </dev/null; \
