@@ -30,6 +30,10 @@ func startIdler() (*idler, error) {
 		return nil, fmt.Errorf("fork the idler: %w", errno)
 	}
 	if pid == 0 {
+		// It must neither outlive its parent nor hold the pipe open whose end
+		// tells that the parent has ended. Failures show as a hang.
+		unix.RawSyscall(unix.SYS_CLOSE_RANGE, 0, ^uintptr(0)>>32, 0)
+		unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
 		spin()
 	}
 	i := &idler{int(pid)}
