@@ -167,7 +167,7 @@ func TestRun(t *testing.T) {
 		"is killed":      {want: QEMUDied, detail: "QEMU ended: signal: killed: assertion failed"},
 		"hangs up":       {want: QEMUDied, detail: "QMP: the connection ended: EOF"},
 		"talks nonsense": {want: QEMUDied, detail: `not a message: "nonsense`},
-		"never greets":   {func(_ *Boot, l *limits) { l.call = hasty }, QEMUDied, "QMP: "},
+		"never greets":   {func(_ *Boot, l *limits) { l.call = 5 * time.Second }, QEMUDied, "QMP: "}, // time to start and connect, on a busy host too
 		"never connects": {func(_ *Boot, l *limits) { l.call = hasty }, QEMUDied, "QEMU did not connect"},
 		"floods":         {want: Hang, detail: "console grew over 1 MiB"},
 		"spins": {
