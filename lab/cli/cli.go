@@ -18,6 +18,7 @@ import (
 
 	"splicelab/lab/config"
 	"splicelab/lab/exit"
+	"splicelab/results/report"
 )
 
 // Streams are where a command reads and writes.
@@ -159,12 +160,7 @@ func atMost(n int, what string) cobra.PositionalArgs {
 func quote(args []string) string {
 	words := make([]string, len(args))
 	for i, a := range args {
-		words[i] = a
-		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
-			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%", r)
-		}) {
-			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
+		words[i] = report.ShellWord(a)
 	}
 	return strings.Join(words, " ")
 }

@@ -188,31 +188,24 @@ func (d *document) setup(m store.Manifest) {
 
 // commandLines folds arguments, an option and its value never apart.
 func commandLines(args []string, width int) []string {
-	var lines []string
-	line := ""
+	var words []string
 	for i := 0; i < len(args); i++ {
-		word := quote(args[i])
+		word := ShellWord(args[i])
 		if strings.HasPrefix(args[i], "-") && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
 			i++
-			word += " " + quote(args[i])
+			word += " " + ShellWord(args[i])
 		}
-		if line != "" && len(line)+1+len(word) > width {
-			lines = append(lines, line+` \`)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
+		words = append(words, word)
 	}
-	if line != "" {
-		lines = append(lines, line)
+	lines := foldWords(words, width)
+	for i := range lines[:max(0, len(lines)-1)] {
+		lines[i] += ` \`
 	}
 	return lines
 }
 
-// quote makes an argument safe to paste into a shell.
-func quote(arg string) string {
+// ShellWord makes an argument safe to paste into a shell.
+func ShellWord(arg string) string {
 	safe := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=+,./:@%", r)
 	}

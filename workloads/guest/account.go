@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 
 	"splicelab/workloads/account"
@@ -14,15 +12,7 @@ import (
 // workAccount is the worker's role in an account boot: each cell of the family
 // once, counted by probes in place of the clock.
 func workAccount(plan wire.Plan, out *os.File) error {
-	idle, err := startIdler()
-	if err != nil {
-		return err
-	}
-	f, err := copypath.Lookup(plan.Family)
-	if err != nil {
-		return err
-	}
-	src, err := copypath.OpenSource(sourcePath)
+	b, err := openBench(plan)
 	if err != nil {
 		return err
 	}
@@ -30,20 +20,18 @@ func workAccount(plan wire.Plan, out *os.File) error {
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(out)
-	for _, c := range cells(f, plan) {
-		fmt.Printf("splicelab: account of %s %d\n", f.Path(c.method), c.chunk)
-		if err := enc.Encode(accountCell(a, f, src, idle, c)); err != nil {
-			return fmt.Errorf("hand samples over: %w", err)
-		}
+	err = b.run(plan, out, func(id cellID) []wire.Sample { return accountCell(a, b, id) })
+	if err != nil {
+		return err
 	}
-	return idle.stop()
+	return b.idle.stop()
 }
 
 // accountCell takes one cell's account for every sink. A failure spoils the
 // samples that it touches, not the boot.
-func accountCell(a *account.Account, f copypath.Family, src *copypath.Source, idle *idler, id cellID) []wire.Sample {
-	c, err := copypath.Open(f, id.method, id.chunk, src)
+func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
+	f := b.family
+	c, err := copypath.Open(f, id.method, id.chunk, b.src)
 	if err == nil {
 		err = errors.Join(c.Tune(wire.ScheduleLockstep), c.Warm())
 	}
@@ -51,7 +39,7 @@ func accountCell(a *account.Account, f copypath.Family, src *copypath.Source, id
 	for _, sink := range f.Sinks {
 		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: copypath.TransferBytes(id.chunk)}
 		if err == nil {
-			err = accountTransfer(a, idle, c, &s)
+			err = accountTransfer(a, b.idle, c, &s)
 		}
 		if err != nil {
 			s.Error = err.Error()

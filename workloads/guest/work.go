@@ -34,15 +34,7 @@ func work() error {
 	if plan.Reps < 1 || len(plan.Schedules) == 0 {
 		return fmt.Errorf("%w: it measures nothing", wire.ErrPlan)
 	}
-	idle, err := startIdler()
-	if err != nil {
-		return err
-	}
-	f, err := copypath.Lookup(plan.Family)
-	if err != nil {
-		return err
-	}
-	src, err := copypath.OpenSource(sourcePath)
+	b, err := openBench(plan)
 	if err != nil {
 		return err
 	}
@@ -51,25 +43,54 @@ func work() error {
 		return err
 	}
 	w := &worker{
-		plan: plan, family: f, src: src, peer: p, idle: idle, answer: make([]byte, maxMessage),
-		meter: meter{receiver: p.cmd.Process.Pid, idler: idle.pid},
+		bench: b, plan: plan, peer: p, answer: make([]byte, maxMessage),
+		meter: meter{receiver: p.cmd.Process.Pid, idler: b.idle.pid},
 	}
+	if err := b.run(plan, out, w.cell); err != nil {
+		return err
+	}
+	return errors.Join(p.stop(), b.idle.stop())
+}
+
+// bench is what every measuring boot works on.
+type bench struct {
+	family copypath.Family
+	src    *copypath.Source
+	idle   *idler
+}
+
+func openBench(plan wire.Plan) (*bench, error) {
+	idle, err := startIdler()
+	if err != nil {
+		return nil, err
+	}
+	f, err := copypath.Lookup(plan.Family)
+	if err != nil {
+		return nil, err
+	}
+	src, err := copypath.OpenSource(sourcePath)
+	if err != nil {
+		return nil, err
+	}
+	return &bench{f, src, idle}, nil
+}
+
+// run measures every cell of the plan and hands each one's samples over.
+func (b *bench) run(plan wire.Plan, out *os.File, measure func(cellID) []wire.Sample) error {
 	enc := json.NewEncoder(out)
-	for _, c := range cells(f, plan) {
-		fmt.Printf("splicelab: cell %s %d\n", f.Path(c.method), c.chunk)
-		if err := enc.Encode(w.cell(c.method, c.chunk)); err != nil {
+	for _, id := range cells(b.family, plan) {
+		fmt.Printf("splicelab: cell %s %d\n", b.family.Path(id.method), id.chunk)
+		if err := enc.Encode(measure(id)); err != nil {
 			return fmt.Errorf("hand samples over: %w", err)
 		}
 	}
-	return errors.Join(p.stop(), idle.stop())
+	return nil
 }
 
 type worker struct {
+	*bench
 	plan   wire.Plan
-	family copypath.Family
-	src    *copypath.Source
 	peer   *peer
-	idle   *idler
 	meter  meter
 	answer []byte
 }
@@ -95,7 +116,8 @@ func cells(f copypath.Family, plan wire.Plan) []cellID {
 
 // cell measures one method at one chunk size by every schedule and sink. A
 // failure spoils the samples that it touches, not the boot.
-func (w *worker) cell(m copypath.Method, chunk int64) []wire.Sample {
+func (w *worker) cell(id cellID) []wire.Sample {
+	m, chunk := id.method, id.chunk
 	var samples []wire.Sample
 	c, err := copypath.Open(w.family, m, chunk, w.src)
 	if err == nil {
