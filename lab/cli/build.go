@@ -59,6 +59,10 @@ func onlyPatched(typed *choice, cfg config.Config, names []string) (config.Confi
 // onlyKernels leaves the named kernels, in the order of the configuration; none
 // named means all.
 func onlyKernels(cfg config.Config, names []string) (config.Config, error) {
+	cfg, err := cfg.WithReady(names)
+	if err != nil {
+		return cfg, err
+	}
 	for _, name := range names {
 		if _, ok := cfg.Kernel(name); !ok {
 			return cfg, exit.Errorf(exit.Usage, "unknown kernel %q%s", name, config.Hint(name, cfg.KernelNames()))

@@ -59,7 +59,7 @@ func recorder() cli.Work {
 	known := config.Known{
 		Lines: []string{"6.12"}, Profiles: []string{"minimal"},
 		Series: func(string) []string {
-			return []string{"base-shifted", "socket-copy", "splice-copy", "vmsplice-wrapper"}
+			return []string{"base-shifted", "no-sendfile", "sendfile-onecopy", "socket-copy", "splice-copy", "vmsplice-wrapper"}
 		},
 	}
 	for _, p := range paths {

@@ -42,7 +42,7 @@ func (c *Config) normalize() {
 		}
 	}
 	for i := range c.Kernels {
-		c.Kernels[i].Series = slices.Clip(nilIfEmpty(c.Kernels[i].Series))
+		c.Kernels[i].Series = nilIfEmpty(c.Kernels[i].Series)
 		c.Kernels[i].Patches = nilIfEmpty(c.Kernels[i].Patches)
 		c.Kernels[i].Expect = nilIfEmpty(c.Kernels[i].Expect)
 	}

@@ -12,10 +12,14 @@ import (
 
 // Choose returns the configuration with the named kernels only. The baseline
 // and the control stay, because every comparison needs them; kept says which
-// of them were not named. The error is an *Error about flag.
+// of them were not named. A ready kernel may be named even where the
+// configuration hasn't got it. The error is an *Error about flag.
 func (c Config) Choose(flag string, names []string) (chosen Config, kept []string, err error) {
 	if len(names) == 0 {
 		return Config{}, nil, &Error{Where: flag, Problem: "names no kernel: there are " + strings.Join(c.KernelNames(), ", ")}
+	}
+	if c, err = c.WithReady(names); err != nil {
+		return Config{}, nil, err
 	}
 	for _, name := range names {
 		if _, ok := c.Kernel(name); !ok {

@@ -60,7 +60,9 @@ type Config struct {
 // user's own.
 type Kernel struct {
 	Name   string   `mapstructure:"name" yaml:"name"`
-	Series []string `mapstructure:"series" yaml:"series,flow,omitempty"`
+	// Series is written out even where it is empty: an entry without it, and
+	// without patches, is the ready kernel of its name.
+	Series []string `mapstructure:"series" yaml:"series,flow"`
 	// Patches are paths of patches, mailboxes and folders, for package patchset,
 	// a series each. In a file they are relative to its folder.
 	Patches []string `mapstructure:"patches" yaml:"patches,flow,omitempty"`
@@ -175,7 +177,7 @@ func (c Config) Kernel(name string) (Kernel, bool) {
 
 // KernelNames returns the kernels' names, in order.
 func (c Config) KernelNames() []string {
-	return namesOf(c.Kernels, func(k Kernel) string { return k.Name })
+	return namesOf(c.Kernels, nameOf)
 }
 
 func namesOf[T any](list []T, name func(T) string) []string {

@@ -20,7 +20,7 @@ func known() config.Known {
 		Lines:    []string{"6.12", "7.3"},
 		Series: func(line string) []string {
 			return map[string][]string{
-				"6.12": {"base-shifted", "socket-copy", "splice-copy", "vmsplice-wrapper"},
+				"6.12": {"base-shifted", "no-sendfile", "sendfile-onecopy", "socket-copy", "splice-copy", "vmsplice-wrapper"},
 				"7.3":  {"vmsplice-wrapper"},
 			}[line]
 		},
@@ -88,6 +88,7 @@ baseline: plain
 control: shifted
 kernels:
   - name: plain
+    series: []
   - name: both
     series: [splice-copy, socket-copy]
     expect: [T1=old, "T5=old,old"]
@@ -209,9 +210,9 @@ func TestBadFiles(t *testing.T) {
 	const kernels = "kernels: [{name: base}, {name: deopt, series: [splice-copy]}]\n"
 	const one = "kernels: [{name: base}]\nconditions: [{name: a, cpu: max, "
 	for _, test := range []struct{ text, want string }{
-		{"", `f.yaml: is empty: it must name kernels`},
+		{"", `f.yaml: is empty: name what it changes, such as workloads`},
 		{"- a\n- b", `f.yaml: is not a list of keys and values, such as reps: 3`},
-		{"reps: 3", `f.yaml: kernels: there are none: name at least the baseline, such as kernels: [{name: base}]`},
+		{"kernels: []", `f.yaml:1: kernels: there are none: name at least the baseline, such as kernels: [{name: base}]`},
 		{"a: [", `f.yaml: line 1: did not find expected node content`},
 		{kernels + "---\nreps: 2", `f.yaml: has more than one YAML document: keep one`},
 		{kernels + "reps: 1\nreps: 2", `f.yaml: line 3: mapping key "reps" already defined at line 2`},
@@ -224,6 +225,7 @@ func TestBadFiles(t *testing.T) {
 		{"kernels:\n  - name: base\n  - base", `f.yaml:3: kernels[1]: is not an entry with keys: name, series, patches, patch_version, expect`},
 		{"kernels:\n  - name: base\n  - name: base", `f.yaml:3: kernels[1].name: "base" is there twice: each needs a name of its own`},
 		{"kernels: [{name: a/b}]", `f.yaml:1: kernels[0].name: "a/b" can't be a name: use up to 64 of a-z, 0-9, '.', '+', '-', with a letter or digit first`},
+		{"kernels: [{name: base}, {name: sendfile-depot}]", `f.yaml:1: kernels[1].name: unknown kernel "sendfile-depot": did you mean sendfile-deopt? (one of your own says its series or patches; series: [] is none)`},
 		{"kernels: [{name: base, series: [splice-cpy]}]", `f.yaml:1: kernels[0].series[0]: unknown series "splice-cpy": did you mean splice-copy?`},
 		{"kernels: [{name: base, series: [splice-copy, splice-copy]}]", `f.yaml:1: kernels[0].series[1]: series splice-copy is there twice: it would be applied twice`},
 		{"kernels: [{name: base, expect: [T1]}]", `f.yaml:1: kernels[0].expect[0]: "T1" is not PROBE=VALUE, such as T1=old`},
@@ -345,7 +347,7 @@ func TestChoose(t *testing.T) {
 	if diff := cmp.Diff([]string{"base", "sendfile-deopt"}, chosen.Conditions[2].Kernels); diff != "" {
 		t.Errorf("the third condition's kernels (-want +got):\n%s", diff)
 	}
-	if len(c.Kernels) != 5 || len(c.Conditions[2].Kernels) != 3 {
+	if len(c.Kernels) != 10 || len(c.Conditions[2].Kernels) != 3 {
 		t.Errorf("the configuration chosen from has changed: %v", c)
 	}
 	// What was chosen is a configuration, too.
@@ -360,7 +362,7 @@ func TestChoose(t *testing.T) {
 // otherwise hold for every kernel.
 func TestChooseDropsEmptyConditions(t *testing.T) {
 	c, err := config.Parse("f", `
-kernels: [{name: base}, {name: a}, {name: b}]
+kernels: [{name: base}, {name: a, series: []}, {name: b, series: []}]
 conditions: [{name: all, cpu: max}, {name: a only, cpu: max, kernels: [a]}]`, known())
 	if err != nil {
 		t.Fatal(err)
@@ -417,5 +419,33 @@ func TestDeclares(t *testing.T) {
 	}
 	if got := (config.Kernel{Name: "mine"}).Declares(); got != nil {
 		t.Errorf("a kernel that declares nothing: %v", got)
+	}
+}
+
+// Every configuration knows the ready kernels: by a name alone in a file, and
+// by --kernel.
+func TestReadyKernels(t *testing.T) {
+	c, err := config.Parse("f", `
+kernels: [{name: base}, {name: simple}, {name: socket-copy, series: []}, {name: splice-copy, patches: [fix.patch]}]`, known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []config.Kernel{
+		{Name: "base"}, {Name: "simple", Series: []string{"vmsplice-wrapper", "splice-copy", "socket-copy"}},
+		{Name: "socket-copy"}, {Name: "splice-copy", Patches: []string{"fix.patch"}},
+	}
+	if diff := cmp.Diff(want, c.Kernels); diff != "" {
+		t.Errorf("kernels of the file (-want +got):\n%s", diff)
+	}
+	chosen, _, err := c.Choose("--kernel", []string{"no-sendfile", "socket-copy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = []config.Kernel{{Name: "base"}, {Name: "socket-copy"}, {Name: "no-sendfile", Series: []string{"no-sendfile"}}}
+	if diff := cmp.Diff(want, chosen.Kernels); diff != "" {
+		t.Errorf("chosen (-want +got):\n%s", diff)
+	}
+	if again, err := config.Parse("effective", c.Effective(), known()); err != nil || !cmp.Equal(c, again) {
+		t.Errorf("the effective form means something else: %v\n%s", err, cmp.Diff(c, again))
 	}
 }

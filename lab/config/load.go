@@ -185,6 +185,9 @@ func (s *sources) load(text []byte, known Known) (Config, error) {
 	if c.Name == "" {
 		c.Name = strings.TrimSuffix(filepath.Base(s.file), filepath.Ext(s.file))
 	}
+	if err := c.useReady(); err != nil {
+		return Config{}, s.place(err)
+	}
 	c.normalize()
 	if err := c.check(known); err != nil {
 		return Config{}, s.place(err)

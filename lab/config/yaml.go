@@ -17,7 +17,7 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-		return nil, problem("", "is empty: it must name kernels")
+		return nil, problem("", "is empty: name what it changes, such as workloads")
 	} else if err != nil {
 		return nil, err
 	}

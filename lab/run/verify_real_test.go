@@ -20,17 +20,24 @@ import (
 	"splicelab/results/store"
 )
 
-// nine are the kernels of the debate, as stacks of series.
-var nine = []config.Kernel{
-	{Name: "base"},
-	{Name: "vmsplice-wrapper", Series: []string{"vmsplice-wrapper"}},
-	{Name: "splice-copy", Series: []string{"splice-copy"}},
-	{Name: "socket-copy", Series: []string{"socket-copy"}},
-	{Name: "sendfile-deopt", Series: []string{"splice-copy", "socket-copy"}},
-	{Name: "sendfile-onecopy", Series: []string{"splice-copy", "socket-copy", "sendfile-onecopy"}},
-	{Name: "no-sendfile", Series: []string{"no-sendfile"}},
-	{Name: "simple", Series: []string{"vmsplice-wrapper", "splice-copy", "socket-copy"}},
-	{Name: "simple-onecopy", Series: []string{"vmsplice-wrapper", "splice-copy", "socket-copy", "sendfile-onecopy"}},
+// named is a ready kernel.
+func named(t *testing.T, name string) config.Kernel {
+	t.Helper()
+	kernels := ready(t)
+	i := slices.IndexFunc(kernels, func(k config.Kernel) bool { return k.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no kernel %s", name)
+	}
+	return kernels[i]
+}
+
+func ready(t *testing.T) []config.Kernel {
+	t.Helper()
+	kernels, err := config.Ready()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kernels
 }
 
 // verifier boots, and keeps nothing.
@@ -59,9 +66,9 @@ func verify(t *testing.T, v *verifier, k config.Kernel, img *kernel.Image) store
 // Every kernel is what it declares, on both file systems.
 func TestRealVerify(t *testing.T) {
 	f := shared(t)
-	kernels := nine
-	if testing.Short() { // make test; make test-all builds all nine
-		kernels = slices.DeleteFunc(slices.Clone(nine), func(k config.Kernel) bool {
+	kernels := ready(t)
+	if testing.Short() { // make test; make test-all builds all
+		kernels = slices.DeleteFunc(kernels, func(k config.Kernel) bool {
 			return !slices.Contains([]string{"base", "vmsplice-wrapper", "sendfile-deopt"}, k.Name)
 		})
 	}
@@ -119,7 +126,7 @@ func TestRealVerifyCatches(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			label := nine[slices.IndexFunc(nine, func(k config.Kernel) bool { return k.Name == tc.label })]
+			label := named(t, tc.label)
 			found := verify(t, f.verifier(t), label, f.build(t, tc.spec))
 			if found.Verdict() != store.NotDeclared {
 				t.Errorf("verdict: %s", found.Verdict())
@@ -144,9 +151,10 @@ func TestRealVerifyRepeats(t *testing.T) {
 	img := f.build(t, spec(t, "base", nil))
 	v := f.verifier(t)
 	v.samples = store.Cache{Dir: t.TempDir()}
-	first, second := verify(t, v, nine[0], img), verify(t, v, nine[0], img)
+	base := named(t, "base")
+	first, second := verify(t, v, base, img), verify(t, v, base, img)
 	v.cfg.SampleCache = true
-	third := verify(t, v, nine[0], img)
+	third := verify(t, v, base, img)
 	if second.Cached || !third.Cached {
 		t.Errorf("from the cache: second %v, third %v, want the third alone", second.Cached, third.Cached)
 	}
