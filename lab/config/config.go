@@ -59,7 +59,7 @@ type Config struct {
 // Kernel is a stack of series: those that the lab has by name, and on them the
 // user's own.
 type Kernel struct {
-	Name   string   `mapstructure:"name" yaml:"name"`
+	Name string `mapstructure:"name" yaml:"name"`
 	// Series is written out even where it is empty: an entry without it, and
 	// without patches, is the ready kernel of its name.
 	Series []string `mapstructure:"series" yaml:"series,flow"`
