@@ -9,6 +9,7 @@ import (
 
 	"splicelab/lab/config"
 	"splicelab/results/store"
+	"splicelab/workloads/copypath"
 	"splicelab/workloads/wire"
 )
 
@@ -89,7 +90,7 @@ func (g group) boots(c config.Config, families []string, touch Touch, random *ra
 			for _, seed := range c.Seeds {
 				var boots []store.Boot
 				for _, k := range g.kernels {
-					if cond.On(k.Name) && !(cond.TouchedOnly && touch.Untouched(k.Name, family)) {
+					if cond.On(k.Name) && measures(cond, family) && !(cond.TouchedOnly && touch.Untouched(k.Name, family)) {
 						boots = append(boots, boot(k, family, cond, seed, 0))
 					}
 				}
@@ -104,6 +105,14 @@ func (g group) boots(c config.Config, families []string, touch Touch, random *ra
 		all = append(g.accounts(c, families), all...)
 	}
 	return all
+}
+
+// measures reports whether a condition has a schedule that the family knows: a
+// boot for the others would measure nothing. A family that isn't one of this
+// program's has them all.
+func measures(cond config.Condition, family string) bool {
+	f, err := copypath.Lookup(family)
+	return err != nil || len(cond.Schedules) == 0 || slices.ContainsFunc(cond.Schedules, f.Has)
 }
 
 // accounts are the group's boots that count copies: one a kernel and family,

@@ -93,6 +93,21 @@ func TestEveryTrialOnce(t *testing.T) {
 	}
 }
 
+// TestNoBootWithoutASchedule: one thread alone has no stream.
+func TestNoBootWithoutASchedule(t *testing.T) {
+	c := example()
+	for i := range c.Conditions {
+		c.Conditions[i].Schedules = []string{wire.ScheduleStream}
+	}
+	boots := map[string]int{}
+	for _, b := range plan.Boots(c, []string{"file-tcp", "file-file", "theirs"}, untouched{}) {
+		boots[b.Family]++
+	}
+	if boots["file-tcp"] == 0 || boots["theirs"] == 0 || boots["file-file"] != 0 {
+		t.Errorf("boots by family: %v", boots)
+	}
+}
+
 // TestFirstComparisonFirst: no boot of a third kernel or of another condition
 // before the pair of the first comparison is whole.
 func TestFirstComparisonFirst(t *testing.T) {

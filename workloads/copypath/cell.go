@@ -23,16 +23,20 @@ type Cell struct {
 	chunk  int64
 	src    *Source
 
-	tx, rx int    // where the sender writes, where the receiver reads
-	pipe   [2]int // splice's pipe: read end, write end
-	buf    []byte // the sender's user memory, for read-send
-	in     []byte // the receiver's
-	fds    []int  // to be closed
+	receive receiver // nil: nobody receives
+
+	tx, rx int      // where the sender writes, where the receiver reads
+	out    int      // the sink's file; -1 where the sink is none
+	pipe   [2]int   // splice's pipe: read end, write end
+	buf    []byte   // the sender's user memory, for read-send
+	in     []byte   // the receiver's
+	fds    []int    // to be closed
+	maps   [][]byte // to be unmapped
 }
 
 // Open connects a cell. The caller closes it.
 func Open(f Family, m Method, chunk int64, src *Source) (*Cell, error) {
-	c := &Cell{family: f, method: m, chunk: chunk, src: src, pipe: [2]int{-1, -1}}
+	c := &Cell{family: f, method: m, chunk: chunk, src: src, receive: f.receiver(m), out: -1, pipe: [2]int{-1, -1}}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s, chunk %d: %w", f.Path(m), chunk, err), c.Close())
 	}
@@ -41,10 +45,10 @@ func Open(f Family, m Method, chunk int64, src *Source) (*Cell, error) {
 
 func (c *Cell) open() error {
 	var err error
-	if c.buf, err = anonymous(c.chunk); err != nil {
+	if c.buf, err = c.memory(c.chunk); err != nil {
 		return err
 	}
-	if c.in, err = anonymous(c.chunk); err != nil {
+	if c.in, err = c.memory(c.chunk); err != nil {
 		return err
 	}
 	if c.pipe, err = c.newPipe(); err != nil {
@@ -59,14 +63,21 @@ func (c *Cell) Close() error {
 	for _, fd := range c.fds {
 		errs = append(errs, unix.Close(fd))
 	}
-	c.fds = nil
-	for _, b := range [][]byte{c.buf, c.in} {
-		if b != nil {
-			errs = append(errs, unix.Munmap(b))
-		}
+	for _, b := range c.maps {
+		errs = append(errs, unix.Munmap(b))
 	}
-	c.buf, c.in = nil, nil
+	c.fds, c.maps, c.buf, c.in = nil, nil, nil, nil
 	return errors.Join(errs...)
+}
+
+// memory returns n bytes of touched, page-aligned memory, until Close.
+func (c *Cell) memory(n int64) ([]byte, error) {
+	b, err := anonymous(n)
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes: %w", n, err)
+	}
+	c.maps = append(c.maps, b)
+	return b, nil
 }
 
 // newPipe returns a pipe of max(64 KiB, 2 × chunk).
@@ -100,16 +111,35 @@ func (c *Cell) keep(sink string, pos, n int64) int64 {
 	}
 }
 
-// Tune prepares the connection for a schedule.
-func (c *Cell) Tune(schedule string) error {
-	if c.family.tune == nil {
+// Prepare makes the cell ready for a transfer of n bytes by a schedule. What
+// the one before it left where this one's last bytes are to arrive is wiped, so
+// that Check can't take it for these.
+func (c *Cell) Prepare(schedule string, n int64) error {
+	if c.family.tune != nil {
+		if err := c.family.tune(c, schedule); err != nil {
+			return err
+		}
+	}
+	tail := c.tail()
+	clear(tail)
+	if c.out < 0 {
 		return nil
 	}
-	return c.family.tune(c, schedule)
+	if _, err := unix.Pwrite(c.out, tail, c.span(n-c.chunk)+c.chunk-int64(len(tail))); err != nil {
+		return fmt.Errorf("wipe the sink's end: %w", err)
+	}
+	return nil
 }
+
+// Method is the name of the cell's method.
+func (c *Cell) Method() string { return c.method.Name }
 
 // Chunk is the length of one call, in bytes.
 func (c *Cell) Chunk() int64 { return c.chunk }
+
+// Receives reports whether somebody takes the bytes from the sink: else all
+// that a transfer costs is the sender's.
+func (c *Cell) Receives() bool { return c.receive != nil }
 
 // ReceiverFD is what a second process needs to receive in this one's place.
 func (c *Cell) ReceiverFD() int { return c.rx }
@@ -117,15 +147,21 @@ func (c *Cell) ReceiverFD() int { return c.rx }
 // Warm moves a whole transfer in lock-step, receives it by reading and
 // compares every byte. It is not timed.
 func (c *Cell) Warm() error {
-	for pos := int64(0); pos < TransferBytes(c.chunk); pos += c.chunk {
+	n := TransferBytes(c.chunk)
+	if err := c.Prepare(wire.ScheduleLockstep, n); err != nil {
+		return err
+	}
+	for pos := int64(0); pos < n; pos += c.chunk {
 		off := c.span(pos)
 		if st := c.method.send(c, off, c.chunk); st != ok {
 			return st.Err()
 		}
-		if st := c.family.receive(c, c.chunk, c.chunk); st != ok {
-			return st.Err()
+		if c.receive != nil {
+			if st := c.receive(c, off, c.chunk, c.chunk); st != ok {
+				return st.Err()
+			}
 		}
-		if err := c.src.compare(c.in, off); err != nil {
+		if err := c.check(off, c.chunk); err != nil {
 			return err
 		}
 	}
@@ -141,12 +177,17 @@ type Sides struct{ Sender, Receiver int64 }
 func (c *Cell) Lockstep(n int64, sink string) (Sides, Status) {
 	var s Sides
 	for pos := int64(0); pos < n; pos += c.chunk {
+		off := c.span(pos)
 		t0 := tsc()
-		if st := c.method.send(c, c.span(pos), c.chunk); st != ok {
+		if st := c.method.send(c, off, c.chunk); st != ok {
 			return s, st
 		}
 		t1 := tsc()
-		if st := c.family.receive(c, c.chunk, c.keep(sink, pos, n)); st != ok {
+		if c.receive == nil {
+			s.Sender += t1 - t0
+			continue
+		}
+		if st := c.receive(c, off, c.chunk, c.keep(sink, pos, n)); st != ok {
 			return s, st
 		}
 		t2 := tsc()
@@ -166,45 +207,68 @@ func (c *Cell) Send(n int64) Status {
 	return ok
 }
 
-// CheckTail compares the last bytes of a transfer of n bytes, wherever they
-// were received, with the source.
+// Check compares the last bytes of a transfer of n bytes that ended in this
+// process with the source.
+func (c *Cell) Check(n int64) error { return c.check(c.span(n-c.chunk), int64(len(c.tail()))) }
+
+// check compares the last n bytes that arrived of the chunk at offset off of
+// the source with it.
+func (c *Cell) check(off, n int64) error {
+	if c.method.check != nil {
+		return c.method.check(c, off, n)
+	}
+	got, off := c.in[c.chunk-n:], off+c.chunk-n
+	if c.out >= 0 {
+		m, err := unix.Pread(c.out, got, off)
+		if err != nil {
+			return fmt.Errorf("read the sink back: %w", err)
+		}
+		if m != len(got) {
+			return fmt.Errorf("%w: the sink has %d bytes at offset %d, want %d", ErrIntegrity, m, off, len(got))
+		}
+	}
+	return c.src.compare(got, off)
+}
+
+// CheckTail compares the last bytes of a transfer of n bytes, which a second
+// process received, with the source.
 func (c *Cell) CheckTail(n int64, tail []byte) error {
 	end := c.span(n-c.chunk) + c.chunk
 	return c.src.compare(tail, end-int64(len(tail)))
 }
 
-// Tail returns the last received bytes: 4 KiB, or a chunk where that is less.
-func (c *Cell) Tail() []byte {
-	return c.in[c.chunk-min(c.chunk, tailBytes):]
-}
+// tail is where the last bytes are received: 4 KiB, or a chunk where that is
+// less.
+func (c *Cell) tail() []byte { return c.in[c.chunk-min(c.chunk, tailBytes):] }
 
 // Receiver is the receiving half of a stream transfer, in a process of its
 // own. It knows nothing of the source.
 type Receiver struct{ cell Cell }
 
-// NewReceiver returns a receiver for cells of a family, on a connection that
-// was opened elsewhere.
-func NewReceiver(f Family, fd int, chunk int64) (*Receiver, error) {
-	in, err := anonymous(chunk)
-	if err != nil {
-		return nil, fmt.Errorf("map the receiver's buffer: %w", err)
+// NewReceiver returns a receiver for cells of a method, on a connection that
+// was opened elsewhere; Close closes it.
+func NewReceiver(f Family, m Method, fd int, chunk int64) (*Receiver, error) {
+	r := &Receiver{Cell{family: f, method: m, chunk: chunk, receive: f.receiver(m), rx: fd, out: -1, fds: []int{fd}}}
+	var err error
+	if r.cell.in, err = r.cell.memory(chunk); err != nil {
+		return nil, errors.Join(fmt.Errorf("the receiver's buffer: %w", err), r.Close())
 	}
-	return &Receiver{Cell{family: f, chunk: chunk, rx: fd, in: in, fds: []int{fd}}}, nil
+	return r, nil
 }
 
 // Receive takes n bytes, chunk by chunk. It is timed.
 func (r *Receiver) Receive(n int64, sink string) Status {
 	c := &r.cell
 	for pos := int64(0); pos < n; pos += c.chunk {
-		if st := c.family.receive(c, c.chunk, c.keep(sink, pos, n)); st != ok {
+		if st := c.receive(c, c.span(pos), c.chunk, c.keep(sink, pos, n)); st != ok {
 			return st
 		}
 	}
 	return ok
 }
 
-// Tail returns the last received bytes.
-func (r *Receiver) Tail() []byte { return r.cell.Tail() }
+// Tail returns the last received bytes: 4 KiB, or a chunk where that is less.
+func (r *Receiver) Tail() []byte { return r.cell.tail() }
 
 // Close closes the connection's end and gives the buffer back.
 func (r *Receiver) Close() error { return r.cell.Close() }

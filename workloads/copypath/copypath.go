@@ -21,7 +21,22 @@ type Method struct {
 	About string
 	// send moves the n bytes at offset off of the source. It is timed.
 	send func(c *Cell, off, n int64) Status
+	// receive is used in place of the family's, if set.
+	receive receiver
+	// check compares what arrived of the last n bytes of the chunk at offset
+	// off with the source; nil means that the bytes themselves are compared,
+	// in c.in or in the sink's file.
+	check func(c *Cell, off, n int64) error
 }
+
+// unchecked is the check of a method whose bytes arrive nowhere. The calls
+// returned as many as were due; more isn't known.
+func unchecked(*Cell, int64, int64) error { return nil }
+
+// receiver takes the n bytes that were at offset off of the source and leaves
+// the last keep of them at the end of c.in[:n], or in the sink's file; the
+// others may be thrown away. It is timed.
+type receiver func(c *Cell, off, n, keep int64) Status
 
 // Family is one source-sink pair with all its methods. It is measured whole,
 // because the digits of a boot depend on all that ran before in it (facts.md,
@@ -31,20 +46,44 @@ type Family struct {
 	About   string
 	Sinks   []string // of the receiver; {""} where there is no socket
 	Methods []Method
-	// connect opens the way from sender to receiver for one cell.
+	// Schedules are those that the family has; nil means all. A sink that
+	// nobody receives from leaves a second process nothing to do.
+	Schedules []string
+	// connect opens the way from the source to the sink for one cell.
 	connect func(c *Cell) error
 	// tune sets what depends on the schedule; nil where nothing does.
 	tune func(c *Cell, schedule string) error
-	// receive takes n bytes and leaves the last keep of them at the end of
-	// c.in[:n]; the others may be thrown away. It is timed.
-	receive func(c *Cell, n, keep int64) Status
+	// receive is nil where the bytes are at their sink once they are sent.
+	receive receiver
+}
+
+// Has reports whether the family is measured by a schedule.
+func (f Family) Has(schedule string) bool {
+	return f.Schedules == nil || slices.Contains(f.Schedules, schedule)
+}
+
+// Method returns the method of that name.
+func (f Family) Method(name string) (Method, error) {
+	i := slices.IndexFunc(f.Methods, func(m Method) bool { return m.Name == name })
+	if i < 0 {
+		return Method{}, fmt.Errorf("family %s has no method %q", f.Name, name)
+	}
+	return f.Methods[i], nil
+}
+
+// receiver is what a method's cells are received by; nil: by nobody.
+func (f Family) receiver(m Method) receiver {
+	if m.receive != nil {
+		return m.receive
+	}
+	return f.receive
 }
 
 // Path returns the name of a copy path: source-sink/method.
 func (f Family) Path(m Method) string { return f.Name + "/" + m.Name }
 
 // Families returns all families, in the order of reports.
-func Families() []Family { return []Family{fileTCP(), fileUnix(), userPipe()} }
+func Families() []Family { return []Family{fileTCP(), fileUnix(), userPipe(), fileFile(), fileNull()} }
 
 // Lookup returns the family of that name.
 func Lookup(name string) (Family, error) {
@@ -78,6 +117,9 @@ func TransferBytes(chunk int64) int64 {
 	n := max(least, chunks*chunk)
 	return (n + chunk - 1) / chunk * chunk
 }
+
+// alone is the schedule of a family in which one thread does everything.
+func alone() []string { return []string{wire.ScheduleLockstep} }
 
 // socketSinks are what a family with a TCP socket can do with the bytes.
 func socketSinks() []string { return []string{wire.SinkRead, wire.SinkDiscard} }

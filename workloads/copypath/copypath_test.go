@@ -50,23 +50,36 @@ func eachCell(t *testing.T, chunks []int64, do func(t *testing.T, c *Cell)) {
 }
 
 func TestEveryPathDeliversTheSource(t *testing.T) {
-	eachCell(t, []int64{512, 5000, 256 << 10}, func(t *testing.T, c *Cell) {
+	eachCell(t, []int64{3000, 70000, 256 << 10}, func(t *testing.T, c *Cell) {
 		if err := c.Warm(); err != nil {
 			t.Fatal(err)
 		}
 		for _, sink := range c.family.Sinks {
-			if err := c.Tune(wire.ScheduleLockstep); err != nil {
-				t.Fatal(err)
-			}
 			// More than the source holds, so that it starts over.
 			n := (SourceBytes/c.chunk + 3) * c.chunk
-			clear(c.in)
+			if err := c.Prepare(wire.ScheduleLockstep, n); err != nil {
+				t.Fatal(err)
+			}
 			if _, st := c.Lockstep(n, sink); st.Err() != nil {
 				t.Fatalf("sink %q: %v", sink, st.Err())
 			}
-			if err := c.CheckTail(n, c.Tail()); err != nil {
+			if err := c.Check(n); err != nil {
 				t.Errorf("sink %q: %v", sink, err)
 			}
+		}
+	})
+}
+
+// What the last transfer left must not pass for this one's.
+func TestCheckFailsBeforeATransfer(t *testing.T) {
+	eachCell(t, []int64{64 << 10}, func(t *testing.T, c *Cell) {
+		n := TransferBytes(c.chunk)
+		if err := errors.Join(c.Warm(), c.Prepare(wire.ScheduleLockstep, n)); err != nil {
+			t.Fatal(err)
+		}
+		err := c.Check(n)
+		if arrives := c.family.Name != "file-null" || c.method.Name == "read"; errors.Is(err, ErrIntegrity) != arrives {
+			t.Errorf("got %v", err)
 		}
 	})
 }

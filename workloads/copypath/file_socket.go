@@ -6,10 +6,10 @@ import "golang.org/x/sys/unix"
 // file-unix share them.
 func fileMethods() []Method {
 	return []Method{
-		{"sendfile", "sendfile(2) from the file to the socket", sendSendfile},
-		{"splice", "splice(2) from the file into a pipe, and from the pipe to the socket", sendSplice},
-		{"read-send", "pread(2) into user memory, then send(2)", sendReadSend},
-		{"mmap-send", "send(2) from a shared mapping of the file, mapped and touched beforehand", sendMmapSend},
+		{Name: "sendfile", About: "sendfile(2) from the file to the socket", send: sendSendfile},
+		{Name: "splice", About: "splice(2) from the file into a pipe, and from the pipe to the socket", send: sendSplice},
+		{Name: "read-send", About: "pread(2) into user memory, then send(2)", send: sendReadSend},
+		{Name: "mmap-send", About: "send(2) from a shared mapping of the file, mapped and touched beforehand", send: sendMmapSend},
 	}
 }
 
@@ -66,7 +66,7 @@ func sendMmapSend(c *Cell, off, n int64) Status {
 // receiveSocket reads the last keep of n bytes and throws the others away:
 // MSG_TRUNC copies nothing out (tcp_recvmsg_locked), which is the nearest a
 // loopback comes to a network card.
-func receiveSocket(c *Cell, n, keep int64) Status {
+func receiveSocket(c *Cell, _, n, keep int64) Status {
 	if st := moveAll(c.rx, c.in[:n-keep], sysDiscard); st != ok {
 		return st
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,7 @@ const period = 65521
 // Source is the bytes that are sent, in the forms the copy paths need. All of
 // it is touched before the first cell.
 type Source struct {
+	Dir    string // where the file is, and where a sink's may be
 	File   int    // the page cache's: a file
 	Mapped []byte // the file, MAP_SHARED
 	User   []byte // a copy in anonymous memory, page-aligned
@@ -41,7 +43,7 @@ func OpenSource(name string) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map the source %s: %w", name, err)
 	}
-	return &Source{File: fd, Mapped: mapped, User: user}, nil
+	return &Source{Dir: filepath.Dir(name), File: fd, Mapped: mapped, User: user}, nil
 }
 
 // Close gives the source's memory and file back.

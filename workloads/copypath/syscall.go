@@ -56,9 +56,37 @@ func sysSplice(in int, off *int64, out int, n int64, flags uintptr) (int64, Stat
 	return outcome("splice", r, e)
 }
 
+// sysSpliceOut is sysSplice from a pipe to a file at off, which the kernel
+// advances.
+func sysSpliceOut(pipe, out int, off *int64, n int64) (int64, Status) {
+	r, _, e := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(pipe), 0, uintptr(out), uintptr(unsafe.Pointer(off)), uintptr(n), 0)
+	return outcome("splice", r, e)
+}
+
+// sysCopyFileRange copies to the same offset as it copies from.
+func sysCopyFileRange(in, out int, off *int64, n int64) (int64, Status) {
+	to := *off
+	r, _, e := unix.RawSyscall6(unix.SYS_COPY_FILE_RANGE, uintptr(in), uintptr(unsafe.Pointer(off)), uintptr(out), uintptr(unsafe.Pointer(&to)), uintptr(n), 0)
+	return outcome("copy_file_range", r, e)
+}
+
 func sysPread(fd int, b []byte, off int64) (int64, Status) {
 	r, _, e := unix.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), addr(b), uintptr(len(b)), uintptr(off), 0, 0)
 	return outcome("pread", r, e)
+}
+
+func sysPwrite(fd int, b []byte, off int64) (int64, Status) {
+	r, _, e := unix.RawSyscall6(unix.SYS_PWRITE64, uintptr(fd), addr(b), uintptr(len(b)), uintptr(off), 0, 0)
+	return outcome("pwrite", r, e)
+}
+
+// sysSeek sets the position that sendfile writes a file at. It returns no
+// count of bytes, and 0 is a position like any other.
+func sysSeek(fd int, off int64) Status {
+	if _, _, e := unix.RawSyscall(unix.SYS_LSEEK, uintptr(fd), uintptr(off), unix.SEEK_SET); e != 0 {
+		return Status{Op: "lseek", Errno: e}
+	}
+	return ok
 }
 
 func sysRead(fd int, b []byte) (int64, Status) {

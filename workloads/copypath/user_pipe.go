@@ -6,8 +6,8 @@ func userPipe() Family {
 		About: "user memory, touched and page-aligned, to a pipe, and read(2) from it",
 		Sinks: []string{""},
 		Methods: []Method{
-			{"vmsplice", "vmsplice(2) of the memory into the pipe", sendVmsplice},
-			{"write", "write(2) of the memory into the pipe", sendWrite},
+			{Name: "vmsplice", About: "vmsplice(2) of the memory into the pipe", send: sendVmsplice},
+			{Name: "write", About: "write(2) of the memory into the pipe", send: sendWrite},
 		},
 		connect: connectPipe,
 		receive: receivePipe,
@@ -27,6 +27,6 @@ func sendWrite(c *Cell, off, n int64) Status {
 	return moveAll(c.tx, c.src.User[off:off+n], sysWrite)
 }
 
-func receivePipe(c *Cell, n, _ int64) Status {
+func receivePipe(c *Cell, _, n, _ int64) Status {
 	return moveAll(c.rx, c.in[:n], sysRead)
 }

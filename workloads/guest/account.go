@@ -33,7 +33,7 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 	f := b.family
 	c, err := copypath.Open(f, id.method, id.chunk, b.src)
 	if err == nil {
-		err = errors.Join(c.Tune(wire.ScheduleLockstep), c.Warm())
+		err = c.Warm()
 	}
 	var samples []wire.Sample
 	for _, sink := range f.Sinks {
@@ -57,7 +57,7 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 // accountTransfer counts one transfer. The idler runs while the probes are set
 // and read, which sleeps, and not in the region.
 func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.Sample) error {
-	if err := errors.Join(a.Start(), idle.pause()); err != nil {
+	if err := errors.Join(c.Prepare(s.Schedule, s.Bytes), a.Start(), idle.pause()); err != nil {
 		return err
 	}
 	_, status := c.Lockstep(s.Bytes, s.Sink)
@@ -67,5 +67,5 @@ func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.
 		return err
 	}
 	s.Metrics = copies.Metrics()
-	return c.CheckTail(s.Bytes, c.Tail())
+	return c.Check(s.Bytes)
 }

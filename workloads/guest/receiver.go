@@ -18,6 +18,7 @@ import (
 // descriptor comes with it.
 type order struct {
 	Family string `json:"family"`
+	Method string `json:"method"`
 	Chunk  int64  `json:"chunk"`
 	Bytes  int64  `json:"bytes"`
 	Sink   string `json:"sink"`
@@ -71,7 +72,11 @@ func serve(text, oob []byte) reply {
 	if err != nil {
 		return reply{Error: errors.Join(err, unix.Close(fd)).Error()}
 	}
-	r, err := copypath.NewReceiver(f, fd, o.Chunk)
+	m, err := f.Method(o.Method)
+	if err != nil {
+		return reply{Error: errors.Join(err, unix.Close(fd)).Error()}
+	}
+	r, err := copypath.NewReceiver(f, m, fd, o.Chunk)
 	if err != nil {
 		return reply{Error: err.Error()}
 	}

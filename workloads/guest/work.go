@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -31,12 +32,12 @@ func work() error {
 	if plan.Kind == wire.KindAccount {
 		return workAccount(plan, out)
 	}
-	if plan.Reps < 1 || len(plan.Schedules) == 0 {
-		return fmt.Errorf("%w: it measures nothing", wire.ErrPlan)
-	}
 	b, err := openBench(plan)
 	if err != nil {
 		return err
+	}
+	if plan.Reps < 1 || !slices.ContainsFunc(plan.Schedules, b.family.Has) {
+		return fmt.Errorf("%w: it measures nothing", wire.ErrPlan)
 	}
 	p, err := startPeer()
 	if err != nil {
@@ -121,9 +122,12 @@ func (w *worker) cell(id cellID) []wire.Sample {
 	var samples []wire.Sample
 	c, err := copypath.Open(w.family, m, chunk, w.src)
 	if err == nil {
-		err = errors.Join(c.Tune(wire.ScheduleLockstep), c.Warm())
+		err = c.Warm()
 	}
 	for _, schedule := range w.plan.Schedules {
+		if !w.family.Has(schedule) {
+			continue
+		}
 		for _, sink := range w.family.Sinks {
 			for rep := range w.plan.Reps {
 				s := wire.Sample{Path: w.family.Path(m), Schedule: schedule, Sink: sink, Chunk: chunk, Rep: rep, Bytes: copypath.TransferBytes(chunk)}
@@ -148,7 +152,7 @@ func (w *worker) cell(id cellID) []wire.Sample {
 }
 
 func (w *worker) transfer(c *copypath.Cell, s *wire.Sample) error {
-	if err := c.Tune(s.Schedule); err != nil {
+	if err := c.Prepare(s.Schedule, s.Bytes); err != nil {
 		return err
 	}
 	if s.Schedule == wire.ScheduleLockstep {
@@ -167,16 +171,18 @@ func (w *worker) lockstep(c *copypath.Cell, s *wire.Sample) error {
 		return err
 	}
 	s.Metrics = map[string]int64{
-		wire.MetricInsns:         r.insns,
-		wire.MetricSenderInsns:   sides.Sender,
-		wire.MetricReceiverInsns: sides.Receiver,
-		wire.MetricIdle:          max(0, r.clock-r.insns),
+		wire.MetricInsns:       r.insns,
+		wire.MetricSenderInsns: sides.Sender,
+		wire.MetricIdle:        max(0, r.clock-r.insns),
 	}
-	return c.CheckTail(s.Bytes, c.Tail())
+	if c.Receives() {
+		s.Metrics[wire.MetricReceiverInsns] = sides.Receiver
+	}
+	return c.Check(s.Bytes)
 }
 
 func (w *worker) stream(c *copypath.Cell, s *wire.Sample) error {
-	if err := w.peer.ask(order{w.family.Name, c.Chunk(), s.Bytes, s.Sink}, c.ReceiverFD()); err != nil {
+	if err := w.peer.ask(order{w.family.Name, c.Method(), c.Chunk(), s.Bytes, s.Sink}, c.ReceiverFD()); err != nil {
 		return err
 	}
 	// Meanwhile the receiver takes its order and blocks.
