@@ -123,13 +123,32 @@ find_missing() {
 	missing=${missing# }
 }
 
-# key NAME: its value in configs/default.yaml, which pins the kernel source.
-key() { sed -n "s/^ *-* *$1: *\([^ #]*\).*/\1/p" "$repo/configs/default.yaml" | tail -n 1; }
+# key NAME: its value in configs/default.yaml, which pins the source of each
+# kernel line.
+key() {
+	awk -v line="$kernel_line" -v key="$1:" '
+		$1 == "-" && $2 == "line:" { gsub(/"/, "", $3); here = $3 == line }
+		here && $1 == key { print $2; exit }' "$repo/configs/default.yaml"
+}
+
+# find_line ARGUMENT…: the kernel line that lab will take.
+find_line() {
+	kernel_line=${LAB_LINE:-$(sed -n 's/^line: *"\([^"]*\)".*/\1/p' "$repo/configs/default.yaml")}
+	before=
+	for argument in "$@"; do
+		case $before in --line) kernel_line=$argument ;; esac
+		case $argument in --line=*) kernel_line=${argument#*=} ;; esac
+		before=$argument
+	done
+}
 
 # The package with the kernel's source is needed unless the source comes from
-# elsewhere, or is in the cache. It is downloaded later, never installed.
+# elsewhere, or is in the cache. It is downloaded later, never installed. One
+# from another suite isn't in this system's lists: lab reads those of the suite
+# itself, and needs the keys that sign them.
 find_source() {
 	source=
+	find_line "$@"
 	for argument in "$@"; do
 		case $argument in
 		--source* | --tarball* | --resume* | -c* | --config*)
@@ -146,8 +165,24 @@ find_source() {
 		ok "kernel source" "in the cache"
 		return
 	fi
-	source=$(key package)
+	suite=$(key suite)
+	if [ -z "$suite" ] || ! has apt-get; then
+		source=$(key package)
+		return
+	fi
+	has_keyring || missing="$missing debian-archive-keyring"
+	missing=${missing# }
+	ok "kernel source" "$(key package), from suite $suite of Debian's archive"
 }
+
+# has_keyring: the keys of Debian's archive are there, where lab looks for them.
+has_keyring() {
+	for f in "$keyrings"/debian-archive-keyring.gpg "$keyrings"/debian-archive-keyring.pgp; do
+		[ ! -e "$f" ] || return 0
+	done
+	return 1
+}
+keyrings=${PREFLIGHT_KEYRINGS:-/usr/share/keyrings}
 
 # listed PACKAGE: the package lists have it.
 listed() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }

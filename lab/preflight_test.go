@@ -85,7 +85,7 @@ func (h *host) run(t *testing.T) (output, calls string, status int) {
 	cmd := exec.Command("./preflight.sh", h.args...)
 	cmd.Env = append([]string{
 		"PATH=" + bin, "HOME=" + dir, "DIR=" + dir, "BIN=" + bin, "CALLS=" + filepath.Join(dir, "calls"),
-		"PREFLIGHT_MEMINFO=" + filepath.Join(dir, "meminfo"),
+		"PREFLIGHT_MEMINFO=" + filepath.Join(dir, "meminfo"), "PREFLIGHT_KEYRINGS=" + dir,
 	}, h.env...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	var exit *exec.ExitError
@@ -309,6 +309,47 @@ func TestPreflightInstalls(t *testing.T) {
 				t.Errorf("lines marked FAIL (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestPreflightOnAnotherLine: its source is no package of this system's lists,
+// so that neither they nor what they lack matter, but the keys of Debian's
+// archive do.
+func TestPreflightOnAnotherLine(t *testing.T) {
+	const from = "  ok       kernel source  linux-source-7.3, from suite trixie-backports of Debian's archive\n"
+	keys := "apt-get install -y --no-install-recommends debian-archive-keyring\n"
+	for name, test := range map[string]struct {
+		change func(*host)
+		calls  string
+	}{
+		"no keys":     {func(h *host) { h.args = []string{"--line", "7.3"} }, keys},
+		"one word":    {func(h *host) { h.args = []string{"--kernel", "base", "--line=7.3"} }, keys},
+		"environment": {func(h *host) { h.env = []string{"LAB_LINE=7.3"} }, keys},
+		"keys": {func(h *host) {
+			h.args = []string{"--line", "7.3"}
+			keyrings := t.TempDir()
+			h.env = []string{"PREFLIGHT_KEYRINGS=" + keyrings}
+			write(t, filepath.Join(keyrings, "debian-archive-keyring.pgp"), "")
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := completeHost()
+			h.programs["apt-cache"] = aptCache("linux-source-6.12 linux-source-7.3", "linux-source-6.12 linux-source-7.3")
+			test.change(h)
+			output, calls, status := h.run(t)
+			if status != 0 || calls != test.calls || !strings.Contains(output, from) {
+				t.Errorf("status %d, calls %q, want %q\n%s", status, calls, test.calls, output)
+			}
+		})
+	}
+
+	h := completeHost()
+	h.args = []string{"--line", "7.3"}
+	delete(h.programs, "apt-get")
+	output, _, status := h.run(t)
+	want := []string{"kernel source  no linux-source-7.3 in this system's package lists: " + strings.ReplaceAll(tarballWayOut, "6.12.117", "7.3.4")}
+	if diff := cmp.Diff(want, failures(output)); diff != "" || status != 3 {
+		t.Errorf("not Debian: status %d, lines marked FAIL (-want +got):\n%s", status, diff)
 	}
 }
 

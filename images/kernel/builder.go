@@ -33,6 +33,7 @@ type Builder struct {
 	// Jobs is make's -j; 0 means one a CPU.
 	Jobs int
 
+	keyrings []string // where the keys of Debian's archive may lie
 	mu       sync.Mutex
 	resolved map[SourceSpec]Source
 	tools    *toolchain
@@ -40,7 +41,7 @@ type Builder struct {
 
 // NewBuilder returns a Builder on the cache below folder cache.
 func NewBuilder(cache string, progress func(Event)) *Builder {
-	return &Builder{Cache: cache, Progress: progress, Jobs: runtime.NumCPU()}
+	return &Builder{Cache: cache, Progress: progress, Jobs: runtime.NumCPU(), keyrings: debianKeyrings()}
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*$`)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,13 +39,21 @@ func (b *Builder) resolveDebian(ctx context.Context, spec SourceSpec) (Source, e
 			return src, nil
 		}
 	}
-	versions, why := madison(ctx, spec.Package)
+	lists, why, err := b.openLists(ctx, spec.Suite)
+	if err != nil {
+		return Source{}, err
+	}
+	defer lists.close()
+	var versions []string
+	if why == "" {
+		versions, why = lists.madison(ctx, spec.Package)
+	}
 	if len(versions) > 0 {
-		why = fmt.Sprintf("the archive has %s alone", strings.Join(versions, ", "))
+		why = fmt.Sprintf("%s has %s alone", lists.lists, strings.Join(versions, ", "))
 	}
 	if slices.Contains(versions, spec.Version) {
 		src.From = FromArchive
-		got, err := b.fetchPackage(ctx, src)
+		got, err := b.fetchPackage(ctx, lists.apt, src)
 		if err == nil || !isDownload(err) {
 			return got, err
 		}
@@ -54,14 +61,43 @@ func (b *Builder) resolveDebian(ctx context.Context, spec SourceSpec) (Source, e
 		why = err.Error()
 	}
 	if spec.URL == "" {
-		return b.newer(ctx, spec, versions, why+"; no URL to fall back on")
+		return b.newer(ctx, lists.apt, spec, versions, why+"; no URL to fall back on")
 	}
 	src.From = FromURL
 	got, err := b.fetchURL(ctx, src)
 	if err == nil || ctx.Err() != nil {
 		return got, err
 	}
-	return b.newer(ctx, spec, versions, why+"; "+err.Error())
+	return b.newer(ctx, lists.apt, spec, versions, why+"; "+err.Error())
+}
+
+// packageLists are those that a source is looked up in.
+type packageLists struct {
+	apt
+	dir string // to be removed; empty for the system's own
+}
+
+func (l packageLists) close() { os.RemoveAll(l.dir) }
+
+// openLists returns the lists of a suite, the system's own when it has no name;
+// or why there are none.
+func (b *Builder) openLists(ctx context.Context, suite string) (l packageLists, why string, err error) {
+	if suite == "" {
+		return packageLists{apt: systemApt}, "", nil
+	}
+	if l.dir, err = os.MkdirTemp(b.sources(), ".new-"); err != nil {
+		return l, "", err
+	}
+	b.event(Event{Step: StepSource, Detail: "reading the package list of suite " + suite})
+	l.apt, err = suiteApt(ctx, l.dir, suite, b.keyrings)
+	var none *SourceError
+	if errors.As(err, &none) {
+		return l, none.Detail, nil
+	}
+	if err != nil {
+		l.close()
+	}
+	return l, "", err
 }
 
 // isDownload reports whether err is that of a download that failed, which
@@ -71,8 +107,8 @@ func isDownload(err error) bool {
 	return errors.As(err, &failed) && failed.Exited() && !strings.Contains(failed.Tail, noSpaceText)
 }
 
-// newer takes what the archive has instead of the pin, and says so.
-func (b *Builder) newer(ctx context.Context, spec SourceSpec, versions []string, why string) (Source, error) {
+// newer takes what the lists have instead of the pin, and says so.
+func (b *Builder) newer(ctx context.Context, lists apt, spec SourceSpec, versions []string, why string) (Source, error) {
 	for _, v := range versions {
 		err := command.Run(ctx, command.Cmd{Args: []string{"dpkg", "--compare-versions", v, "gt", spec.Version}, Env: command.CleanEnv()})
 		if err != nil {
@@ -86,58 +122,23 @@ func (b *Builder) newer(ctx context.Context, spec SourceSpec, versions []string,
 				return src, err
 			}
 		}
-		return b.fetchPackage(ctx, src)
+		return b.fetchPackage(ctx, lists, src)
 	}
-	return Source{}, &SourceError{Detail: fmt.Sprintf("%s is not to be had: %s, and nothing newer; run apt-get update, or name a tarball of the same upstream version as the source", spec, why)}
+	return Source{}, &SourceError{Detail: fmt.Sprintf("%s is not to be had: %s, and nothing newer; %s", spec, why, lists.wayOut)}
 }
 
-// madison lists the versions of a package in the archive, the highest first,
-// or says why there are none.
-func madison(ctx context.Context, pkg string) (versions []string, why string) {
-	if _, err := exec.LookPath("apt-cache"); err != nil {
-		return nil, "this host has no apt"
-	}
-	out, err := command.Output(ctx, command.Cmd{Args: []string{"apt-cache", "madison", pkg}, Env: aptEnv()})
-	if err != nil {
-		return nil, err.Error()
-	}
-	if versions = parseMadison(out, pkg); len(versions) == 0 {
-		why = "the package lists have no " + pkg
-	}
-	return versions, why
-}
-
-// parseMadison reads apt-cache madison's table: package | version | origin.
-func parseMadison(out, pkg string) []string {
-	var versions []string
-	for line := range strings.Lines(out) {
-		f := strings.Split(line, "|")
-		if len(f) < 3 || strings.TrimSpace(f[0]) != pkg {
-			continue
-		}
-		if v := strings.TrimSpace(f[1]); v != "" && !strings.HasSuffix(strings.TrimSpace(f[2]), "Sources") && !slices.Contains(versions, v) {
-			versions = append(versions, v)
-		}
-	}
-	return versions
-}
-
-// fetchPackage downloads the package src.Version from the archive, as the
-// current user, installing nothing.
-func (b *Builder) fetchPackage(ctx context.Context, src Source) (Source, error) {
+// fetchPackage downloads the package src.Version that lists name, as the current
+// user, installing nothing.
+func (b *Builder) fetchPackage(ctx context.Context, lists apt, src Source) (Source, error) {
 	tmp, err := os.MkdirTemp(b.sources(), ".new-")
 	if err != nil {
 		return Source{}, err
 	}
 	defer os.RemoveAll(tmp)
 	b.event(Event{Step: StepSource, Detail: "downloading " + src.Spec.Package + " " + src.Version})
-	err = command.Run(ctx, command.Cmd{
-		Args:    []string{"apt-get", "download", "-q", src.Spec.Package + "=" + src.Version},
-		Dir:     tmp,
-		Env:     aptEnv(),
-		Timeout: downloadTimeout,
-	})
-	if err != nil {
+	get := lists.command("apt-get", "download", "-q", src.Spec.Package+"="+src.Version)
+	get.Dir, get.Timeout = tmp, downloadTimeout
+	if err := command.Run(ctx, get); err != nil {
 		return Source{}, fmt.Errorf("kernel source: %w", err)
 	}
 	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
@@ -213,12 +214,4 @@ func (b *Builder) remember(pkg, version, sum string) error {
 
 func (b *Builder) noteOf(pkg, version string) string {
 	return filepath.Join(b.sources(), strings.ReplaceAll(pkg+"_"+version, "/", "_")+".json")
-}
-
-// aptEnv lets a private apt root through.
-func aptEnv() []string {
-	if conf, ok := os.LookupEnv("APT_CONFIG"); ok {
-		return command.CleanEnv("APT_CONFIG=" + conf)
-	}
-	return command.CleanEnv()
 }

@@ -23,6 +23,9 @@ type SourceSpec struct {
 	// linux-source-6.12 and 6.12.117-1~deb12u1.
 	Package string `json:"package,omitempty"`
 	Version string `json:"version,omitempty"`
+	// Suite is where in Debian's archive the package of a SourceDebian lies,
+	// such as trixie-backports; empty for wherever the system's apt looks.
+	Suite string `json:"suite,omitempty"`
 	// SHA256 is the hash of the tarball (inside the package, for a
 	// SourceDebian), in hex. It is required for a SourceTarball.
 	SHA256 string `json:"sha256,omitempty"`

@@ -57,7 +57,7 @@ func recorder() cli.Work {
 		{Name: "user-pipe/write", About: "one call"},
 	}
 	known := config.Known{
-		Lines: []string{"6.12"}, Profiles: []string{"minimal"},
+		Lines: []string{"6.12", "7.3"}, Profiles: []string{"minimal"},
 		Series: func(string) []string {
 			return []string{"base-shifted", "no-sendfile", "sendfile-onecopy", "socket-copy", "splice-copy", "vmsplice-wrapper"}
 		},

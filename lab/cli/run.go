@@ -25,6 +25,7 @@ type choice struct {
 	kernels         []string
 	workloads       []string
 	mode, out       string
+	line            string
 	tarball, sha256 string
 	source, rev     string
 	patches         []string
@@ -35,6 +36,7 @@ type choice struct {
 
 func (c *choice) fileFlag(f *pflag.FlagSet) {
 	f.StringVarP(&c.file, "config", "c", shippedConfig, "configuration `FILE`, or the name of a shipped one")
+	f.StringVar(&c.line, "line", "", "kernel line, `VERSION`, instead of the configured one: 6.12, 7.3")
 }
 
 func (c *choice) sourceFlags(f *pflag.FlagSet) {
@@ -69,6 +71,7 @@ func (c *choice) cacheFlag(f *pflag.FlagSet) {
 func (c *choice) settings(f *pflag.FlagSet) []config.Setting {
 	var list []config.Setting
 	for _, s := range []config.Setting{
+		{Flag: "--line", Key: "line", Value: c.line},
 		{Flag: "--workload", Key: "workloads", Value: c.workloads},
 		{Flag: "--mode", Key: "mode", Value: c.mode},
 		{Flag: "--out", Key: "out", Value: c.out},

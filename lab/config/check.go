@@ -98,6 +98,9 @@ func (c *Config) checkMode(Known) error {
 	return nil
 }
 
+// suiteName matches what may stand in a sources.list as a suite.
+var suiteName = regexp.MustCompile(`^[a-z0-9][a-z0-9./-]*$`)
+
 var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func (c *Config) checkSources(known Known) error {
@@ -146,6 +149,12 @@ func (s Source) check(key string) error {
 	}
 	if s.URL != "" && s.Path != "" {
 		return problem(key+".path", "url is there too: keep one of them")
+	}
+	if s.Suite != "" && s.Kind != string(kernel.SourceDebian) {
+		return problem(key+".suite", "a %s source has none: only a debian source lies in a suite", s.Kind)
+	}
+	if s.Suite != "" && !suiteName.MatchString(s.Suite) {
+		return problem(key+".suite", "%q is not the name of a suite, such as trixie-backports", s.Suite)
 	}
 	if s.SHA256 != "" && !sha256Hex.MatchString(s.SHA256) {
 		return problem(key+".sha256", "%q is not a SHA-256: 64 of 0-9, a-f, as sha256sum prints it", s.SHA256)

@@ -108,6 +108,7 @@ type Source struct {
 	Kind    string `mapstructure:"kind" yaml:"kind"`
 	Package string `mapstructure:"package" yaml:"package,omitempty"`
 	Version string `mapstructure:"version" yaml:"version,omitempty"`
+	Suite   string `mapstructure:"suite" yaml:"suite,omitempty"`
 	SHA256  string `mapstructure:"sha256" yaml:"sha256,omitempty"`
 	URL     string `mapstructure:"url" yaml:"url,omitempty"`
 	Path    string `mapstructure:"path" yaml:"path,omitempty"`
@@ -157,7 +158,7 @@ func (c Config) Source() kernel.SourceSpec {
 	for _, s := range c.Sources {
 		if s.Line == c.Line {
 			return kernel.SourceSpec{
-				Kind: kernel.SourceKind(s.Kind), Package: s.Package, Version: s.Version,
+				Kind: kernel.SourceKind(s.Kind), Package: s.Package, Version: s.Version, Suite: s.Suite,
 				SHA256: s.SHA256, URL: s.URL, Path: s.Path, Rev: s.Rev,
 			}
 		}
