@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -89,9 +90,27 @@ func suiteApt(ctx context.Context, dir, suite string, keyrings []string) (apt, e
 		return a, ctx.Err()
 	}
 	if err != nil {
-		return fail("%v", err)
+		return fail("%s", aptErrors(err))
 	}
 	return a, nil
+}
+
+// aptErrors is what apt calls errors of what it said, or all that is known.
+func aptErrors(err error) string {
+	var failed *command.Error
+	if !errors.As(err, &failed) {
+		return err.Error()
+	}
+	var said []string
+	for line := range strings.Lines(failed.Tail) {
+		if text, ok := strings.CutPrefix(line, "E: "); ok {
+			said = append(said, strings.TrimSpace(text))
+		}
+	}
+	if len(said) == 0 {
+		return err.Error()
+	}
+	return strings.Join(said, " ")
 }
 
 // debianSite is the mirror of Debian's archive that the system's apt uses. That

@@ -166,9 +166,13 @@ func TestSuiteNothing(t *testing.T) {
 		},
 		"unreachable": {
 			func(t *testing.T, a archive, _ *Builder) {
-				a.write(t, "update", "Err:1 http://mirror/debian\nE: Failed to fetch http://mirror/debian\nE: Some index files failed to download.\n")
+				a.write(t, "update", "Err:1 http://mirror/debian\nE: Failed to fetch http://mirror/debian\nW: Something else.\nE: Some index files failed to download.\n")
 			},
-			"suite trixie-backports can't be read: apt-get -c ROOT update -q: exit status 100: Err:1 http://mirror/debian | E: Failed to fetch http://mirror/debian | E: Some index files failed to download.",
+			"suite trixie-backports can't be read: Failed to fetch http://mirror/debian Some index files failed to download.",
+		},
+		"apt dies": {
+			func(t *testing.T, a archive, _ *Builder) { a.write(t, "update", "out of memory\n") },
+			"suite trixie-backports can't be read: apt-get -c ROOT update -q: exit status 100: out of memory",
 		},
 		"no keys": {
 			func(_ *testing.T, _ archive, b *Builder) { b.keyrings = []string{"/nowhere/a.gpg", "/nowhere/b.gpg"} },
