@@ -10,8 +10,8 @@ import (
 )
 
 func TestLines(t *testing.T) {
-	if !slices.Contains(Lines(), "6.12") {
-		t.Errorf("lines %v", Lines())
+	if diff := cmp.Diff([]string{"6.12", "7.3"}, Lines()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	lines := []string{"7.3", "6.12", "6.9", "10.1"}
 	slices.SortFunc(lines, compareLines)
@@ -38,6 +38,16 @@ func TestEverySeriesIsWhole(t *testing.T) {
 			if s.Name != name || !slices.IsSorted(names) || !strings.HasPrefix(names[0], "0001-") {
 				t.Errorf("series %s of line %s holds %v", name, line, names)
 			}
+		}
+	}
+}
+
+// A kernel is a stack of series whatever its line.
+func TestLinesHaveTheSameSeries(t *testing.T) {
+	lines := Lines()
+	for _, line := range lines[1:] {
+		if diff := cmp.Diff(SeriesNames(lines[0]), SeriesNames(line)); diff != "" {
+			t.Errorf("(-%s +%s):\n%s", lines[0], line, diff)
 		}
 	}
 }

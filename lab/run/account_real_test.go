@@ -20,7 +20,7 @@ import (
 // account boots a family's account and returns its samples.
 func (f *fixture) account(t *testing.T, img *kernel.Image, family string) []wire.Sample {
 	t.Helper()
-	r := boot(t, f.vm(t, img, plainCPU, wire.Plan{Kind: wire.KindAccount, Family: family, Line: "6.12", Seed: 1, Chunks: []int64{4096, 65536}, CellDeadline: 60}))
+	r := boot(t, f.vm(t, img, plainCPU, wire.Plan{Kind: wire.KindAccount, Family: family, Line: img.Spec.Line, Seed: 1, Chunks: []int64{4096, 65536}, CellDeadline: 60}))
 	if r.Outcome != vm.OK {
 		t.Fatalf("%s: %s\n%s", r.Outcome, r.Detail, r.Tail)
 	}
@@ -30,6 +30,12 @@ func (f *fixture) account(t *testing.T, img *kernel.Image, family string) []wire
 // What facts.md, section 3, says of these kernels, counted. Its starred cells
 // were counted with other programs on prototypes.
 func TestRealCopies(t *testing.T) {
+	for _, line := range testedLines() {
+		t.Run(line, func(t *testing.T) { countCopies(t, line) })
+	}
+}
+
+func countCopies(t *testing.T, line string) {
 	f := shared(t)
 	accounts := map[[2]string][]wire.Sample{} // by kernel and family
 	for _, tc := range []struct {
@@ -53,7 +59,7 @@ func TestRealCopies(t *testing.T) {
 	} {
 		seen, of := 0, [2]string{tc.kernel, store.Family(tc.path)}
 		if accounts[of] == nil {
-			accounts[of] = f.account(t, f.build(t, spec(t, tc.kernel, tc.series)), of[1])
+			accounts[of] = f.account(t, f.build(t, lineSpec(t, line, tc.kernel, tc.series)), of[1])
 		}
 		for _, s := range accounts[of] {
 			if s.Error != "" {

@@ -74,10 +74,18 @@ func shared(t testing.TB) *fixture {
 	return f
 }
 
-// spec is a kernel of the shipped line with more series after its own.
+// spec is a kernel of the default line with more series after its own.
 func spec(t testing.TB, name string, series []string, more ...kernel.Series) kernel.Spec {
 	t.Helper()
-	c, err := config.Load(config.Options{File: "configs/lab.yaml", Known: Known()})
+	return lineSpec(t, "6.12", name, series, more...)
+}
+
+// lineSpec is such a kernel of a line.
+func lineSpec(t testing.TB, line, name string, series []string, more ...kernel.Series) kernel.Spec {
+	t.Helper()
+	c, err := config.Load(config.Options{
+		File: "configs/lab.yaml", Known: Known(), Settings: []config.Setting{{Flag: "--line", Key: "line", Value: line}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

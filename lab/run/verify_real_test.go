@@ -63,23 +63,34 @@ func verify(t *testing.T, v *verifier, k config.Kernel, img *kernel.Image) store
 	return found
 }
 
-// Every kernel is what it declares, on both file systems.
+// Every kernel of every line is what it declares, on both file systems.
 func TestRealVerify(t *testing.T) {
 	f := shared(t)
-	kernels := ready(t)
-	if testing.Short() { // make test; make test-all builds all
-		kernels = slices.DeleteFunc(kernels, func(k config.Kernel) bool {
-			return !slices.Contains([]string{"base", "vmsplice-wrapper", "sendfile-deopt"}, k.Name)
-		})
+	for _, line := range testedLines() {
+		kernels := ready(t)
+		if testing.Short() { // make test; make test-all builds all
+			kernels = slices.DeleteFunc(kernels, func(k config.Kernel) bool {
+				return !slices.Contains([]string{"base", "vmsplice-wrapper", "sendfile-deopt"}, k.Name)
+			})
+		}
+		for _, k := range kernels {
+			t.Run(line+"/"+k.Name, func(t *testing.T) {
+				found := verify(t, f.verifier(t), k, f.build(t, lineSpec(t, line, k.Name, k.Series)))
+				if diff := cmp.Diff([]store.Mismatch(nil), found.Mismatches()); diff != "" {
+					t.Errorf("(-as declared +observed):\n%s", diff)
+				}
+			})
+		}
 	}
-	for _, k := range kernels {
-		t.Run(k.Name, func(t *testing.T) {
-			found := verify(t, f.verifier(t), k, f.build(t, spec(t, k.Name, k.Series)))
-			if diff := cmp.Diff([]store.Mismatch(nil), found.Mismatches()); diff != "" {
-				t.Errorf("(-as declared +observed):\n%s", diff)
-			}
-		})
+}
+
+// testedLines are the kernel lines that are built and booted: the default one
+// in make test, all of them in make test-all.
+func testedLines() []string {
+	if testing.Short() {
+		return images.Lines()[:1]
 	}
+	return images.Lines()
 }
 
 // straight is the plainest of wrappers: SPLICE_F_NONBLOCK becomes RWF_NOWAIT,
