@@ -321,8 +321,8 @@ func TestBadFileNames(t *testing.T) {
 	folder := t.TempDir()
 	for name, want := range map[string]string{
 		"configs/lbb.yaml":     `configs/lbb.yaml: no such file, and no shipped configuration of that name: did you mean lab?`,
-		"/nowhere/x":           `/nowhere/x: no such file, and no shipped configuration of that name: there are lab, patch, smoke`,
-		"configs/default.yaml": `configs/default.yaml: no such file, and no shipped configuration of that name: there are lab, patch, smoke`,
+		"/nowhere/x":           `/nowhere/x: no such file, and no shipped configuration of that name: there are lab, patch, smoke, sweep`,
+		"configs/default.yaml": `configs/default.yaml: no such file, and no shipped configuration of that name: there are lab, patch, smoke, sweep`,
 		folder:                 folder + `: can't be read: is a directory`,
 	} {
 		_, err := config.Load(config.Options{File: name, Known: known()})

@@ -13,10 +13,12 @@ import (
 
 // csvHeader names the columns. Values are in instructions per byte delivered,
 // changes in percent, chunks in bytes. copies and by_reference are those of the
-// account, per byte delivered.
+// account, per byte delivered. A row of the schedule "crossover" is one
+// (crossoverRows).
 var csvHeader = []string{
 	"workload", "schedule", "sink", "chunk", "condition", "kernel", "boots", "samples",
 	"median", "min", "max", "modes", "change_percent", "user_copies", "copies", "by_reference", "flags", "notes",
+	"against", "chunk_low", "chunk_high",
 }
 
 // writeCSV writes one row a cell, the control kernel's among them. A stream
@@ -49,10 +51,14 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 			strconv.Itoa(c.Boots), strconv.Itoa(c.Samples),
 			median, exact(c.InsnPerByte.Min), exact(c.InsnPerByte.Max), modesText(c.Modes),
 			change, userCopies, all, referenced, strings.Join(flags(r, c), ";"), notesText(c.Notes),
+			"", "", "",
 		})
 		if err != nil {
 			return err
 		}
+	}
+	if err := out.WriteAll(crossoverRows(r)); err != nil {
+		return err
 	}
 	out.Flush()
 	return out.Error()

@@ -69,6 +69,7 @@ func newDocument(m store.Manifest, r *stats.Result) *document {
 	d.summary(r, r.Kernels)
 	d.noise(r)
 	d.sensitivity(r)
+	d.crossovers(r)
 	d.setup(m)
 	for _, condition := range r.Conditions {
 		d.lockstep(r, condition)

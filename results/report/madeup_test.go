@@ -258,7 +258,11 @@ func invent(s store.Sample) float64 {
 			v += 0.04
 		}
 	}
-	v *= map[int64]float64{4 << 10: 2.1, 64 << 10: 1, 1 << 20: 0.98}[s.Chunk]
+	if factor, ok := map[int64]float64{4 << 10: 2.1, 64 << 10: 1, 1 << 20: 0.98}[s.Chunk]; ok {
+		v *= factor
+	} else { // of a sweep: calls cost, and cost a zero-copy path more
+		v += map[string]float64{"sendfile": 3000, "splice": 4500, "vmsplice": 2000}[method]/float64(s.Chunk) + 1000/float64(s.Chunk)
+	}
 	if s.CPUModel == "qemu64+erms" {
 		v += 0.875 * copies
 	}

@@ -28,6 +28,14 @@ func whole() madeUp {
 	}
 }
 
+// sweep is a run over chunk sizes.
+func sweep() madeUp {
+	return madeUp{
+		kernels: []string{"base", "socket-copy", "sendfile-deopt", "sendfile-onecopy", madeUpControl}, families: []string{"file-tcp"},
+		chunks: []int64{512, 2 << 10, 8 << 10, 32 << 10, 128 << 10}, seeds: []uint64{1}, reps: 1,
+	}
+}
+
 // troubled is a small run in which everything goes wrong that leaves a note.
 func troubled() madeUp {
 	return madeUp{
@@ -155,13 +163,13 @@ func TestWidth(t *testing.T) {
 			}
 		}
 		// The summary is one table for five kernels, and several for more.
-		if tables := strings.Count(between(buf.String(), "\nSummary\n", "\nSetup\n"), "\npath "); (tables > 2) != (extra > 0) {
+		if tables := strings.Count(part(buf.String(), "\nSummary\n", "\nSetup\n"), "\npath "); (tables > 2) != (extra > 0) {
 			t.Errorf("%d kernels more: %d tables before the setup", extra, tables)
 		}
 	}
 }
 
-func between(s, from, to string) string {
+func part(s, from, to string) string {
 	_, s, _ = strings.Cut(s, from)
 	s, _, _ = strings.Cut(s, to)
 	return s
@@ -191,6 +199,33 @@ func TestSameBytes(t *testing.T) {
 				t.Errorf("%s differs between two reports of the same data", file)
 			}
 			texts[file] = string(text)
+		}
+	}
+}
+
+// The section of the crossovers and the rows that CSV has of them.
+func TestCrossoversGolden(t *testing.T) {
+	m, r := load(t, sweep())
+	for format, file := range map[string]string{"term": "crossovers.txt", "md": "crossovers.md", "csv": "crossovers.csv"} {
+		var buf bytes.Buffer
+		if err := Write(&buf, format, m, r); err != nil {
+			t.Fatal(err)
+		}
+		text := part(buf.String(), "Crossovers: ", "Setup\n")
+		if format == "csv" {
+			header, rows, _ := strings.Cut(buf.String(), "\n")
+			text = header + "\n"
+			for row := range strings.Lines(rows) {
+				if strings.Contains(row, ",crossover,") {
+					text += row
+				}
+			}
+		}
+		golden(t, file, []byte(text))
+		for line := range strings.Lines(text) {
+			if format == "term" && utf8.RuneCountInString(line) > 121 {
+				t.Errorf("more than 120 columns: %s", line)
+			}
 		}
 	}
 }

@@ -184,6 +184,9 @@ type Result struct {
 	// them.
 	Cells      []Cell       `json:"cells"`
 	UserCopies []UserCopies `json:"user_copies,omitempty"`
+	// Crossovers are each path against its family's plain one first, then
+	// kernels against kernels. There are none with fewer than four chunk sizes.
+	Crossovers []Crossover `json:"crossovers,omitempty"`
 	// Accounts are in the order of rows, then kernels; the control's are among
 	// them.
 	Accounts []Account `json:"accounts,omitempty"`
@@ -229,6 +232,7 @@ func Count(m store.Manifest, samples []store.Sample) *Result {
 	r.dependences(c)
 	r.overlaps(c)
 	r.userCopies(m)
+	r.crossovers(c)
 	r.accounts(c)
 	r.notes(c)
 	return r
