@@ -50,7 +50,7 @@ func TestEverySeriesDeclaresItself(t *testing.T) {
 // base's.
 func TestExpected(t *testing.T) {
 	wrapper := map[string]string{"T3": "old", "T4": "old", "P2": "works", "P3": "65536", "P5": "EAGAIN", "P8": "EBADF", "P9": "+1000", "P12": "+100,+1", "P12e": "EAGAIN"}
-	deopt := map[string]string{"T1": "old", "T1u": "old", "T2": "old", "T4": "old", "T5": "old,old", "T6": "old", "T7": "data", "T8": "old"}
+	deopt := map[string]string{"T1": "old", "T1u": "old", "T2": "old", "T4": "old", "T5": "old,old", "T6": "old", "T7": "data", "T8": "old", "S5": "old", "S5t": "old"}
 	with := func(m map[string]string, more ...map[string]string) map[string]string {
 		all := maps.Clone(m)
 		for _, other := range more {
@@ -68,10 +68,10 @@ func TestExpected(t *testing.T) {
 		{"base-shifted", []string{"base-shifted"}, nil},
 		{"vmsplice-wrapper", []string{"vmsplice-wrapper"}, wrapper},
 		{"splice-copy", []string{"splice-copy"}, with(deopt, map[string]string{"T4": "new"})},
-		{"socket-copy", []string{"socket-copy"}, map[string]string{"T1": "old", "T1u": "old", "T4": "old", "T6": "old"}},
+		{"socket-copy", []string{"socket-copy"}, map[string]string{"T1": "old", "T1u": "old", "T4": "old", "T6": "old", "S5t": "old"}},
 		{"sendfile-deopt", []string{"splice-copy", "socket-copy"}, deopt},
 		{"sendfile-onecopy", []string{"splice-copy", "socket-copy", "sendfile-onecopy"}, with(deopt, oneCopy)},
-		{"no-sendfile", []string{"no-sendfile"}, map[string]string{"T1": "EINVAL", "T1u": "EINVAL", "T6": "EINVAL", "T8": "EINVAL", "T9": "EINVAL,EINVAL"}},
+		{"no-sendfile", []string{"no-sendfile"}, map[string]string{"T1": "EINVAL", "T1u": "EINVAL", "T6": "EINVAL", "T8": "EINVAL", "T9": "EINVAL,EINVAL", "S5t": "EINVAL", "S6t": "EINVAL", "S7t": "EINVAL"}},
 		{"simple", []string{"vmsplice-wrapper", "splice-copy", "socket-copy"}, with(wrapper, deopt)},
 		{"simple-onecopy", []string{"vmsplice-wrapper", "splice-copy", "socket-copy", "sendfile-onecopy"}, with(wrapper, deopt, oneCopy)},
 	} {
@@ -90,7 +90,7 @@ func TestExpected(t *testing.T) {
 	mine := map[string]string{"T2": "old", "T4": "new"}
 	got, declared, err := Expected([]string{"socket-copy", "of-a-user"}, mine)
 	base, _, _ := Expected(nil, nil)
-	if diff := cmp.Diff(with(base, map[string]string{"T1": "old", "T1u": "old", "T6": "old"}, mine), got); diff != "" || !declared || err != nil {
+	if diff := cmp.Diff(with(base, map[string]string{"T1": "old", "T1u": "old", "T6": "old", "S5t": "old"}, mine), got); diff != "" || !declared || err != nil {
 		t.Errorf("a user's series with a declaration: declared %v, %v (-want +got):\n%s", declared, err, diff)
 	}
 	if got, declared, err := Expected([]string{"socket-copy", "of-a-user"}, nil); got != nil || declared || err != nil {

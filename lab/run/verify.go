@@ -95,6 +95,9 @@ func (v *verifier) boot(ctx context.Context, b store.Boot, plan []byte, key stri
 	}
 	found.Outcome, found.Detail, found.Taints = string(result.Outcome), result.Detail, result.Taints
 	found.Observed = result.Stream.Observations
+	if at := oopsed(found.Observed); len(at) > 0 {
+		found.Detail = strings.Join(at, ", ") + ": " + found.Detail
+	}
 	if result.Outcome != vm.OK {
 		v.say(fmt.Sprintf("boot %s: %s: %s\n%s", b.Name, result.Outcome, result.Detail, result.Tail))
 		return found, nil
@@ -110,6 +113,17 @@ func (v *verifier) boot(ctx context.Context, b store.Boot, plan []byte, key stri
 		return found, hostError("keep what the probes saw in the cache", err)
 	}
 	return found, nil
+}
+
+// oopsed are the probes under which the kernel oopsed.
+func oopsed(list []wire.Observation) []string {
+	var probes []string
+	for _, o := range list {
+		if o.Value == wire.ProbeOopsed && !slices.Contains(probes, o.Probe) {
+			probes = append(probes, o.Probe)
+		}
+	}
+	return probes
 }
 
 // probeDeadline is how long one probe may take, in seconds of guest time. The

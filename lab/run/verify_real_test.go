@@ -17,7 +17,9 @@ import (
 	"splicelab/images/kernel"
 	"splicelab/lab/config"
 	"splicelab/lab/exit"
+	"splicelab/lab/vm"
 	"splicelab/results/store"
+	"splicelab/workloads/wire"
 )
 
 // named is a ready kernel.
@@ -152,6 +154,45 @@ func TestRealVerifyCatches(t *testing.T) {
 				t.Errorf("mismatches (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// careless copies whatever is spliced from, by a read_iter that not every file
+// has.
+var careless = kernel.Series{Name: "careless", Patches: []kernel.Text{{Name: "0001-careless.patch", Text: `--- a/fs/splice.c
++++ b/fs/splice.c
+@@ -983,9 +983,7 @@ static ssize_t do_splice_read(struct file *in, loff_t *ppos,
+ 	 * O_DIRECT and DAX don't deal with the pagecache, so we allocate a
+ 	 * buffer, copy into it and splice that into the pipe.
+ 	 */
+-	if ((in->f_flags & O_DIRECT) || IS_DAX(in->f_mapping->host))
+-		return copy_splice_read(in, ppos, pipe, len, flags);
+-	return in->f_op->splice_read(in, ppos, pipe, len, flags);
++	return copy_splice_read(in, ppos, pipe, len, flags);
+ }
+ 
+ /**
+`}}}
+
+// A kernel that oopses under a probe is told by that probe, and the probes
+// after it are made all the same.
+func TestRealVerifyOops(t *testing.T) {
+	f := shared(t)
+	label := nine[slices.IndexFunc(nine, func(k config.Kernel) bool { return k.Name == "splice-copy" })]
+	found, err := f.verifier(t).verify(t.Context(), label, f.build(t, spec(t, "careless", nil, careless)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.Outcome != string(vm.Oops) || !strings.HasPrefix(found.Detail, "S1, S2: BUG: kernel NULL pointer") || found.Verdict() != store.NotProven {
+		t.Errorf("%s: %s: %s", found.Outcome, found.Detail, found.Verdict())
+	}
+	got := map[string]string{}
+	for _, m := range found.Mismatches() {
+		got[m.Probe] = m.Observed
+	}
+	want := map[string]string{"S1": wire.ProbeOopsed, "S2": wire.ProbeOopsed, "S3": "EINVAL", "S4": "4"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("mismatches (-want +got):\n%s", diff)
 	}
 }
 

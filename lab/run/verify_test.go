@@ -10,6 +10,7 @@ import (
 	"splicelab/images/kernel"
 	"splicelab/lab/config"
 	"splicelab/results/store"
+	"splicelab/workloads/wire"
 )
 
 // scheduling is a session with two boots of each of two kernels waiting.
@@ -111,5 +112,15 @@ func TestOwnPatchesDeclareNothing(t *testing.T) {
 		if err != nil || (copies[tc.kernel.Name] != nil) != tc.copies {
 			t.Errorf("%s: declares copies: %v (%v)", tc.kernel.Name, copies, err)
 		}
+	}
+}
+
+func TestOopsed(t *testing.T) {
+	list := []wire.Observation{
+		{Probe: "S1", Value: wire.ProbeOopsed}, {Probe: "S2", Value: "works"},
+		{Probe: "S5", FS: "tmpfs", Value: wire.ProbeOopsed}, {Probe: "S5", FS: "ext4", Value: wire.ProbeOopsed},
+	}
+	if got := strings.Join(oopsed(list), " "); got != "S1 S5" {
+		t.Errorf("got %q, want each probe once", got)
 	}
 }

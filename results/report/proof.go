@@ -61,7 +61,7 @@ func sawText(c stats.ProofCell) string {
 // proofLegend says what the matrix means, which rows it leaves out, and what is
 // wrong.
 func (d *document) proofLegend(p *stats.Proof, left []string) {
-	legend := "T: a source is changed under way; does the receiver see it? P: what vmsplice does to its pipe. " + proofCount(p)
+	legend := "T: a source is changed under way; does the receiver see it? P: what vmsplice does to its pipe. S: splice from something else than a plain file. " + proofCount(p)
 	if len(left) > 0 {
 		legend += fmt.Sprintf(" Left out, as declared and alike on all kernels: %s.", strings.Join(left, ", "))
 	}
@@ -104,7 +104,7 @@ func provenLine(p *stats.Proof, k stats.ProvenKernel) string {
 	case k.Declares:
 		return ""
 	case k.Why != "":
-		return fmt.Sprintf("%s declares nothing, and its probes told nothing: %s.", k.Name, k.Why)
+		return fmt.Sprintf("%s declares nothing; under the probes: %s.", k.Name, k.Why)
 	case len(k.Differs) > 0:
 		return fmt.Sprintf("%s declares nothing; it differs from %s in %s.", k.Name, p.Baseline, strings.Join(k.Differs, ", "))
 	}

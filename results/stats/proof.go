@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"splicelab/results/store"
+	"splicelab/workloads/wire"
 )
 
 // Proof is what the probes saw, as a matrix of probes and kernels.
@@ -86,7 +87,8 @@ func (p *Proof) add(v, first store.Verification) {
 	for i := range p.Rows {
 		row := &p.Rows[i]
 		c := ProofCell{Observed: observed(v, row.Probe), Declared: v.Declared[row.Probe]}
-		c.Wrong = v.Declared != nil && v.Outcome == store.OK && c.Observed != c.Declared
+		told := v.Outcome == store.OK || strings.Contains(c.Observed, wire.ProbeOopsed)
+		c.Wrong = v.Declared != nil && told && c.Observed != c.Declared
 		c.Differs = compare && c.Observed != observed(first, row.Probe)
 		if c.Differs {
 			k.Differs = append(k.Differs, row.Probe)

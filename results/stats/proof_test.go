@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,18 @@ func TestProve(t *testing.T) {
 	}
 	if Prove(nil, "base") != nil {
 		t.Error("a proof of nothing")
+	}
+}
+
+// A probe under which the kernel oopsed is wrong, though the boot proves
+// nothing; the others of that boot may be what they are because of it.
+func TestProveOops(t *testing.T) {
+	v := seen("k", map[string]string{"T1": "new", "P1": "64"}, wire.ProbeOopsed, "new", "16")
+	v.Outcome = "oops"
+	p := Prove([]store.Verification{seen("base", nil, "new", "new", "64"), v}, "base")
+	got := []bool{p.Rows[0].Cells[1].Wrong, p.Rows[1].Cells[1].Wrong}
+	if want := []bool{true, false}; !slices.Equal(want, got) || p.Kernels[1].Verdict != store.NotProven {
+		t.Errorf("wrong: %v, want %v; %s", got, want, p.Kernels[1].Verdict)
 	}
 }
 

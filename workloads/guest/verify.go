@@ -63,6 +63,7 @@ func runProbe(args []string, deadline time.Duration) string {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
 	cmd.ExtraFiles = []*os.File{w}
+	before := oopses()
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
@@ -71,6 +72,8 @@ func runProbe(args []string, deadline time.Duration) string {
 	value, err := readValue(r, deadline)
 	ended := end(cmd)
 	switch {
+	case oopses() != before: // what became of the process follows from that
+		return wire.ProbeOopsed
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return wire.ProbeFailed + fmt.Sprintf("it hangs for %v", deadline)
 	case err != nil:
@@ -81,6 +84,16 @@ func runProbe(args []string, deadline time.Duration) string {
 		return wire.ProbeFailed + "its process: " + cmd.ProcessState.String()
 	}
 	return value
+}
+
+// oopses is how often the kernel has oopsed since it started (kernel/exit.c);
+// empty where it doesn't tell.
+func oopses() string {
+	text, err := os.ReadFile("/sys/kernel/oops_count")
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 // readValue reads until the probe's process closes its end.

@@ -49,23 +49,33 @@ func vmsplice(pipe int, buf []byte, flags int) (int, error) {
 
 func sendfileThenWrite(b *bench, connect func() (tx, rx int)) string {
 	f := b.file(payload)
+	return throughSocket(b, f, f, connect)
+}
+
+// throughSocket sends the file and changes it by another descriptor.
+func throughSocket(b *bench, from, by int, connect func() (tx, rx int)) string {
 	tx, rx := connect()
-	n, err := sendfile(tx, f, payload)
+	n, err := sendfile(tx, from, payload)
 	if failed := whole(payload, n, err); failed != "" {
 		return failed
 	}
-	b.change(f, payload)
+	b.change(by, payload)
 	return sight(b.read(rx, payload))
 }
 
 func spliceThenWrite(b *bench) string {
 	f := b.file(payload)
+	return throughPipe(b, f, f)
+}
+
+// throughPipe splices the file and changes it by another descriptor.
+func throughPipe(b *bench, from, by int) string {
 	r, w := b.pipe(0)
-	n, err := spliceFile(w, f, payload)
+	n, err := spliceFile(w, from, payload)
 	if failed := whole(payload, n, err); failed != "" {
 		return failed
 	}
-	b.change(f, payload)
+	b.change(by, payload)
 	return sight(b.read(r, payload))
 }
 

@@ -99,6 +99,9 @@ type Observation struct {
 // behaviour.
 const ProbeFailed = "failed: "
 
+// ProbeOopsed is the value of a probe under which the kernel oopsed.
+const ProbeOopsed = "oops"
+
 // Fault is why a boot's work ended early, told by the guest itself.
 type Fault struct {
 	Outcome string `json:"outcome"` // "hang", "oops" or "agent error"
