@@ -44,9 +44,18 @@ type Request struct {
 	Revision string
 	// Expected tells what kernels declare; nil means images.Expected.
 	Expected Expected
+	// Builder builds the kernels; nil means one on the configuration's cache.
+	Builder Builder
 	// Out takes the reports, Err the progress.
 	Out, Err    io.Writer
 	Interactive bool
+}
+
+// Builder builds kernels, as *kernel.Builder does.
+type Builder interface {
+	Build(context.Context, kernel.Spec) (*kernel.Image, error)
+	// Check finds what of a spec can't be built without building it.
+	Check(context.Context, kernel.Spec) error
 }
 
 // session is one run in the making.
@@ -56,7 +65,7 @@ type session struct {
 	resumed  bool
 	progress *progress
 	out      io.Writer
-	builder  *kernel.Builder
+	builder  Builder
 	own      map[string][]kernel.Series // the user's, by kernel
 	notes    []string                   // for the manifest, of before it is there
 	initrd   initrd.Initramfs
@@ -102,7 +111,7 @@ func open(ctx context.Context, req Request) (_ *session, err error) {
 	s := &session{
 		cfg: req.Config, out: req.Out, progress: newProgress(req.Err, req.Interactive),
 		kernels: map[string]*kernel.Image{}, failed: map[string]error{},
-		verdicts: map[string]string{}, expected: req.Expected,
+		verdicts: map[string]string{}, expected: req.Expected, builder: req.Builder,
 	}
 	if s.expected == nil {
 		s.expected = images.Expected
@@ -125,8 +134,10 @@ func open(ctx context.Context, req Request) (_ *session, err error) {
 	if s.qemu, err = vm.Version(ctx); err != nil {
 		return nil, err
 	}
-	if s.builder, err = newBuilder(s.cfg, s.progress.kernel); err != nil {
-		return nil, err
+	if s.builder == nil {
+		if s.builder, err = newBuilder(s.cfg, s.progress.kernel); err != nil {
+			return nil, err
+		}
 	}
 	if !s.resumed {
 		if err := s.checkPatches(ctx); err != nil {

@@ -3,6 +3,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"splicelab/lab/config"
 	"splicelab/lab/exit"
 	"splicelab/lab/vm"
+	"splicelab/results/stats"
 	"splicelab/results/store"
 	"splicelab/workloads/wire"
 )
@@ -287,6 +289,63 @@ func noted(t *testing.T, dir string) {
 		if strings.Contains(line, ",sendfile-deopt,") && strings.HasSuffix(strings.TrimSpace(line), ",") {
 			t.Errorf("a row without a note: %s", line)
 		}
+	}
+}
+
+// forgetful builds kernels without one of their series, and says nothing of it.
+type forgetful struct {
+	Builder
+	series string
+}
+
+func (f forgetful) Build(ctx context.Context, label kernel.Spec) (*kernel.Image, error) {
+	built := label
+	built.Series = slices.DeleteFunc(slices.Clone(label.Series), func(s kernel.Series) bool { return s.Name == f.series })
+	img, err := f.Builder.Build(ctx, built)
+	if img != nil {
+		img.Spec = label
+	}
+	return img, err
+}
+
+// A kernel labelled sendfile-onecopy that hasn't got its series is caught by T8,
+// and by the copy account where the probes see what they expect.
+func TestRealRunCatchesAForgottenSeries(t *testing.T) {
+	const label = "sendfile-onecopy"
+	asDeopt := func(series []string, own map[string]string) (map[string]string, bool, error) {
+		return images.Expected(slices.DeleteFunc(slices.Clone(series), func(s string) bool { return s == label }), own)
+	}
+	for _, tc := range []struct {
+		name     string
+		expected Expected
+		account  bool
+		want     string // in the error
+	}{
+		{"by T8", images.Expected, false, label + " is not what it declares (T8 is old, declared new): not measured"},
+		{"by its account", asDeopt, true, "by the account of copies: " + label},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := smoke(t)
+			c.Kernels = slices.DeleteFunc(slices.Clone(nine), func(k config.Kernel) bool { return k.Name != c.Baseline && k.Name != label })
+			c.Workloads, c.Reps, c.Account = []string{"file-tcp/*"}, 1, tc.account
+			var out strings.Builder
+			err := Run(t.Context(), Request{
+				Config: c, Known: Known(), Command: "lab run", Out: &out, Err: io.Discard,
+				Expected: tc.expected, Builder: forgetful{shared(t).builder, label},
+			})
+			if exit.StatusOf(err) != exit.Wrong || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("status %d: %v\n%s", exit.StatusOf(err), err, out.String())
+			}
+			m, samples, err := store.Load(c.Out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range stats.Count(m, samples).Accounts {
+				if wrong := a.Kernel == label && a.Workload == "file-tcp/sendfile"; a.Contradicts != wrong {
+					t.Errorf("%s %s on %s: %.2f copies, contradicts %v, want %v", a.Workload, a.Sink, a.Kernel, a.Copies, a.Contradicts, wrong)
+				}
+			}
+		})
 	}
 }
 
