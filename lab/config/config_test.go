@@ -46,7 +46,7 @@ func clearEnv(t *testing.T) {
 
 func TestShippedConfigurationsLoad(t *testing.T) {
 	clearEnv(t)
-	if diff := cmp.Diff([]string{"lab", "patch", "smoke"}, config.Shipped()); diff != "" {
+	if diff := cmp.Diff([]string{"lab", "patch", "smoke", "sweep"}, config.Shipped()); diff != "" {
 		t.Errorf("shipped configurations (-want +got):\n%s", diff)
 	}
 	for _, name := range config.Shipped() {

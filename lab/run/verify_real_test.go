@@ -180,7 +180,7 @@ var careless = kernel.Series{Name: "careless", Patches: []kernel.Text{{Name: "00
 // after it are made all the same.
 func TestRealVerifyOops(t *testing.T) {
 	f := shared(t)
-	label := nine[slices.IndexFunc(nine, func(k config.Kernel) bool { return k.Name == "splice-copy" })]
+	label := named(t, "splice-copy")
 	found, err := f.verifier(t).verify(t.Context(), label, f.build(t, spec(t, "careless", nil, careless)))
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +326,7 @@ func TestRealRunCatchesAForgottenSeries(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := smoke(t)
-			c.Kernels = slices.DeleteFunc(slices.Clone(nine), func(k config.Kernel) bool { return k.Name != c.Baseline && k.Name != label })
+			c.Kernels = slices.DeleteFunc(ready(t), func(k config.Kernel) bool { return k.Name != c.Baseline && k.Name != label })
 			c.Workloads, c.Reps, c.Account = []string{"file-tcp/*"}, 1, tc.account
 			var out strings.Builder
 			err := Run(t.Context(), Request{
