@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -44,6 +47,11 @@ func Build(ctx context.Context, cache string, guest Guest) (Initramfs, error) {
 	if err != nil {
 		return Initramfs{}, fmt.Errorf("initramfs: %w", err)
 	}
+	return keep(cache, data)
+}
+
+// keep puts a packed initramfs into the cache.
+func keep(cache string, data []byte) (Initramfs, error) {
 	i := Initramfs{SHA256: sum(data), Size: int64(len(data))}
 	i.Path = filepath.Join(cache, "initramfs", i.SHA256+".cpio")
 	if old, err := os.ReadFile(i.Path); err == nil && bytes.Equal(old, data) {
@@ -86,6 +94,75 @@ func pack(files []cpio.Record, first uint64) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// File is a regular file for an initramfs.
+type File struct {
+	Path string // absolute
+	Mode uint64 // permissions
+	Data []byte
+}
+
+// With packs an initramfs with files behind it, and the folders that they lie
+// in; dirs are further folders. It depends on base and these alone.
+func With(ctx context.Context, cache string, base Initramfs, dirs []string, files []File) (Initramfs, error) {
+	if err := ctx.Err(); err != nil {
+		return Initramfs{}, err
+	}
+	data, err := base.read()
+	if err != nil {
+		return Initramfs{}, err
+	}
+	more, err := pack(fileRecords(dirs, files), 1)
+	if err != nil {
+		return Initramfs{}, fmt.Errorf("initramfs: %w", err)
+	}
+	return keep(cache, append(data, more...))
+}
+
+// fileRecords are files with the folders above them, sorted by name: a folder
+// stands before what it holds.
+func fileRecords(dirs []string, files []File) []cpio.Record {
+	records := map[string]cpio.Record{}
+	addFolders := func(dir string) {
+		for ; dir != "/" && dir != "."; dir = path.Dir(dir) {
+			name := strings.TrimPrefix(dir, "/")
+			records[name] = cpio.Directory(name, 0o755)
+		}
+	}
+	for _, dir := range dirs {
+		addFolders(path.Clean(dir))
+	}
+	for _, f := range files {
+		addFolders(path.Dir(f.Path))
+		name := strings.TrimPrefix(f.Path, "/")
+		records[name] = cpio.StaticFile(name, string(f.Data), f.Mode)
+	}
+	var list []cpio.Record
+	for _, name := range slices.Sorted(maps.Keys(records)) {
+		list = append(list, records[name])
+	}
+	return list
+}
+
+// Cached returns the initramfs of that hash, if the cache still has it whole.
+func Cached(cache, sha256 string) (Initramfs, error) {
+	i := Initramfs{Path: filepath.Join(cache, "initramfs", sha256+".cpio"), SHA256: sha256}
+	data, err := i.read()
+	i.Size = int64(len(data))
+	return i, err
+}
+
+// read returns the bytes of an initramfs, which are those that were packed.
+func (i Initramfs) read() ([]byte, error) {
+	data, err := os.ReadFile(i.Path)
+	if err != nil {
+		return nil, fmt.Errorf("initramfs: %w", err)
+	}
+	if sum(data) != i.SHA256 {
+		return nil, fmt.Errorf("initramfs %s is damaged: remove it", i.Path)
+	}
+	return data, nil
+}
+
 // WithPlan writes to the file dst the initramfs followed by a second archive
 // that holds plan as wire.PlanPath alone; the kernel unpacks both. For plans of
 // one size (wire.PlanSize) dst's size is constant, so that no plan moves a page
@@ -94,12 +171,9 @@ func WithPlan(dst string, initramfs Initramfs, plan []byte) error {
 	if len(plan) != wire.PlanSize {
 		return fmt.Errorf("%w: %d bytes, want %d", wire.ErrPlan, len(plan), wire.PlanSize)
 	}
-	base, err := os.ReadFile(initramfs.Path)
+	base, err := initramfs.read()
 	if err != nil {
-		return fmt.Errorf("initramfs: %w", err)
-	}
-	if sum(base) != initramfs.SHA256 {
-		return fmt.Errorf("initramfs %s is damaged: remove it", initramfs.Path)
+		return err
 	}
 	name := strings.TrimPrefix(wire.PlanPath, "/")
 	second, err := pack([]cpio.Record{cpio.StaticFile(name, string(plan), 0o444)}, 1)

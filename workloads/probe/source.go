@@ -81,6 +81,12 @@ var mark = bytes.Repeat([]byte("splicelab "), 100)
 // the trace, which is the whole kernel's.
 func traced(b *bench, name string, marks int) (file int, clear func()) {
 	b.mount("tracefs", tracefs, "")
+	// An oops under an earlier probe has switched it off (oops_enter).
+	on := b.open(tracefs+"tracing_on", unix.O_WRONLY)
+	if b.err == nil {
+		_, err := unix.Write(on, []byte("1"))
+		b.fail("switch tracing on", err)
+	}
 	marker := b.open(tracefs+"trace_marker", unix.O_WRONLY)
 	for range marks {
 		if b.err != nil {
