@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"splicelab/lab/cli"
@@ -33,7 +34,11 @@ func work() cli.Work {
 		return run.Build(ctx, r.Config, io.Out, io.Err, io.Interactive)
 	}
 	w.Verify = func(ctx context.Context, r cli.VerifyRequest, io cli.Streams) error {
-		return run.Verify(ctx, r.Config, io.Out, io.Err, io.Interactive)
+		err := run.Verify(ctx, r.Config, io.Out, io.Err, io.Interactive)
+		if !r.Selftests || ctx.Err() != nil {
+			return err
+		}
+		return errors.Join(err, run.Selftests(ctx, r.Config, io.Out, io.Err, io.Interactive))
 	}
 	return w
 }

@@ -47,6 +47,8 @@ type BuildRequest struct {
 // VerifyRequest is what `lab verify` asks for.
 type VerifyRequest struct {
 	Config config.Config // its kernels are those to be verified
+	// Selftests asks for the kernel's own tests too.
+	Selftests bool
 }
 
 // Path is a copy path.

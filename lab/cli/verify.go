@@ -26,5 +26,6 @@ func newVerify(w Work, io Streams) *cobra.Command {
 	typed.fileFlag(cmd.Flags())
 	typed.sourceFlags(cmd.Flags())
 	typed.cacheFlag(cmd.Flags())
+	cmd.Flags().BoolVar(&req.Selftests, "selftests", false, "run the kernel's own tests of TLS, splice and copy-on-write too")
 	return cmd
 }

@@ -50,7 +50,13 @@ func (v *verifier) verify(ctx context.Context, k config.Kernel, img *kernel.Imag
 		return found, err
 	}
 	b := verifyBoot(v.cfg, k)
-	file, err := verifyPlan(b).Encode()
+	return v.look(ctx, b, verifyPlan(b), img, found)
+}
+
+// look fills in what a boot with this plan sees, now or in an earlier one with
+// the same inputs.
+func (v *verifier) look(ctx context.Context, b store.Boot, plan wire.Plan, img *kernel.Image, found store.Verification) (store.Verification, error) {
+	file, err := plan.Encode()
 	if err != nil {
 		return found, err
 	}
@@ -260,17 +266,23 @@ type subject struct {
 
 // all verifies kernels side by side; the results are in their order.
 func (v *verifier) all(ctx context.Context, list []subject, p *progress) ([]store.Verification, error) {
+	return sideBySide(ctx, v.cfg, list, p, v.verify)
+}
+
+// sideBySide looks at kernels, as many at a time as the configuration says; the
+// results are in their order.
+func sideBySide(ctx context.Context, c config.Config, list []subject, p *progress, look func(context.Context, config.Kernel, *kernel.Image) (store.Verification, error)) ([]store.Verification, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	found := make([]store.Verification, len(list))
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for worker := range jobs(v.cfg) {
+	for worker := range jobs(c) {
 		workers.Go(func() {
 			for i := range next {
 				p.proving(worker, list[i].kernel.Name)
 				var err error
-				if found[i], err = v.verify(ctx, list[i].kernel, list[i].image); err != nil {
+				if found[i], err = look(ctx, list[i].kernel, list[i].image); err != nil {
 					cancel(err)
 				}
 				p.rested(worker)

@@ -331,3 +331,24 @@ func TestProofGolden(t *testing.T) {
 		t.Errorf("json lacks the proof (%v)", err)
 	}
 }
+
+func TestSelftestsGolden(t *testing.T) {
+	s := &stats.Selftests{
+		Baseline: "base",
+		Kernels: []stats.TestedKernel{
+			{Name: "base"}, {Name: "same"},
+			{Name: "other", Differs: []string{"net/tls tls.12_aes_gcm.splice_cmsg: fail, on the baseline pass"}},
+			{Name: "sick", Why: "oops: BUG: kernel NULL pointer dereference"},
+		},
+		Rows: []stats.SelftestRow{
+			{Program: "net/tls", Cells: []stats.TestCount{{Passed: 800, Failed: 40, Skipped: 5}, {Passed: 800, Failed: 40, Skipped: 5}, {Passed: 799, Failed: 41, Skipped: 5}, {Passed: 2, Other: 1}}},
+			{Program: "mm/cow", Cells: []stats.TestCount{{Passed: 9}, {Passed: 9}, {Passed: 9}, {}}},
+		},
+	}
+	var buf bytes.Buffer
+	err := Selftests(&buf, s, []string{"net/tls.c was mended."}, map[string]string{"net/tcp_mmap": "needs libcrypto", "net/mptcp": "needs a shell"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "selftests.txt", buf.Bytes())
+}

@@ -68,15 +68,20 @@ func Prove(list []store.Verification, baseline string) *Proof {
 	if len(list) == 0 {
 		return nil
 	}
-	// The baseline is the first column, wherever it was verified.
-	if i := slices.IndexFunc(list, func(v store.Verification) bool { return v.Kernel == baseline }); i > 0 {
-		list = slices.Concat(list[i:i+1], list[:i], list[i+1:])
-	}
+	list = baselineFirst(list, baseline)
 	p := &Proof{Baseline: baseline, Rows: proofRows(list)}
 	for _, v := range list {
 		p.add(v, list[0])
 	}
 	return p
+}
+
+// baselineFirst makes the baseline the first column, wherever it was verified.
+func baselineFirst(list []store.Verification, baseline string) []store.Verification {
+	if i := slices.IndexFunc(list, func(v store.Verification) bool { return v.Kernel == baseline }); i > 0 {
+		return slices.Concat(list[i:i+1], list[:i], list[i+1:])
+	}
+	return list
 }
 
 // add appends a kernel's column; first is the first kernel, which is the

@@ -71,8 +71,11 @@ func bootRun() error {
 		return err
 	}
 	fmt.Println("splicelab: agent started")
-	if planErr == nil && plan.Kind == wire.KindVerify { // no probe counts time, and many sleep
-		return errors.Join(runVerify(plan, out, port), idle.stop())
+	look, looks := map[wire.Kind]func(wire.Plan) ([]wire.Observation, error){
+		wire.KindVerify: verify, wire.KindSelftest: selftests,
+	}[plan.Kind]
+	if planErr == nil && looks { // nothing here counts time, and much of it sleeps
+		return errors.Join(observations(look, plan, out, port), idle.stop())
 	}
 	if err := idle.stop(); err != nil { // the worker has its own
 		return err
@@ -87,9 +90,9 @@ func bootRun() error {
 	return finish(out, port, samples, fault)
 }
 
-// runVerify makes the probes and writes what they saw.
-func runVerify(plan wire.Plan, out *wire.Writer, port *os.File) error {
-	seen, err := verify(plan)
+// observations looks at the kernel and writes what was seen.
+func observations(look func(wire.Plan) ([]wire.Observation, error), plan wire.Plan, out *wire.Writer, port *os.File) error {
+	seen, err := look(plan)
 	for i := range seen {
 		if err := out.Write(wire.Line{Observation: &seen[i]}); err != nil {
 			return err

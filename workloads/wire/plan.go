@@ -32,6 +32,9 @@ const (
 	KindAccount Kind = "account"
 	// KindVerify runs every probe (package probe) and measures nothing.
 	KindVerify Kind = "verify"
+	// KindSelftest runs the kernel's own tests that lie in the initramfs
+	// (package selftest) and measures nothing.
+	KindSelftest Kind = "selftest"
 	// KindFault provokes one fault and measures nothing. It exists for the
 	// tests of the outcomes.
 	KindFault Kind = "fault"

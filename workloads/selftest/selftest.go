@@ -1,0 +1,135 @@
+// Package selftest runs the kernel's own tests of what the lab's series change
+// (tools/testing/selftests), inside the VM. What they say is held against what
+// they say on base: a test that fails on every kernel, for want of a cipher or
+// of huge pages, tells nothing of a series.
+package selftest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Dir is where the binaries lie in the VM.
+const Dir = "/selftests"
+
+// File is where a program's binary lies: splice/splice_read.
+func File(program string) string {
+	return filepath.Join(Dir, strings.ReplaceAll(program, "/", "_"))
+}
+
+// Program is one of kselftest's binaries.
+type Program struct {
+	Name string
+	run  func(ctx context.Context, file string) ([]Result, error)
+}
+
+// All lists the programs in the order in which they run.
+func All() []Program {
+	return []Program{
+		{"net/tls", runTAP},
+		{"splice/default_file_splice_read", runDefaultRead},
+		{"splice/splice_read", runSpliceRead},
+		{"mm/cow", runTAP},
+	}
+}
+
+// NotRun are the selftests that touch splice, vmsplice or sendfile and aren't
+// among All, with the reason.
+func NotRun() map[string]string {
+	return map[string]string{
+		"splice/short_splice_read.sh, its files below /sys/module": "needs a shell and the module test_module",
+		"net/tcp_mmap":           "needs libcrypto",
+		"net/msg_zerocopy.sh":    "needs a shell",
+		"net/mptcp":              "needs a shell and CONFIG_MPTCP",
+		"mm/memfd_secret":        "needs libcap",
+		"mm/protection_keys":     "needs a CPU with protection keys",
+		"mm/cow, its io_uring":   "needs liburing",
+		"bpf/test_sockmap":       "needs libbpf and CONFIG_BPF_SYSCALL",
+		"landlock/fs_test":       "needs CONFIG_SECURITY_LANDLOCK",
+		"wireguard/qemu":         "is a virtual machine of its own",
+		"arm64/fp/kernel-test":   "of another architecture",
+		"exec/execveat (copies)": "sendfile only makes its scratch files",
+	}
+}
+
+// Run runs a program and returns its tests' results; one that hangs, dies or
+// isn't there is a result as well.
+func (p Program) Run(deadline time.Duration) []Result {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	list, err := p.run(ctx, File(p.Name))
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		list = append(list, Result{"(end)", fmt.Sprintf("hangs for %v", deadline)})
+	case err != nil:
+		list = append(list, Result{"(end)", err.Error()})
+	}
+	return list
+}
+
+// output runs a binary. A status other than 0 is no error: what failed, its
+// output says.
+func output(ctx context.Context, file string, args ...string) (stdout []byte, status int, err error) {
+	cmd := exec.CommandContext(ctx, file, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.WaitDelay = &out, time.Second
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return out.Bytes(), exit.ExitCode(), nil
+	}
+	return out.Bytes(), 0, err
+}
+
+func runTAP(ctx context.Context, file string) ([]Result, error) {
+	text, _, err := output(ctx, file)
+	list, parsed := Parse(bytes.NewReader(text))
+	return list, errors.Join(err, parsed)
+}
+
+// runDefaultRead is splice/default_file_splice_read.sh: nothing may come out of
+// /dev/null.
+func runDefaultRead(ctx context.Context, file string) ([]Result, error) {
+	text, status, err := output(ctx, file)
+	return []Result{{"nothing is leaked", verdict(len(text) == 0 && status == 0)}}, err
+}
+
+// spliceRead are the files of splice/short_splice_read.sh that need no module.
+// modprobe's isn't there without modules.
+var spliceRead = []string{"/proc/1/limits", "/proc/1/comm", "/proc/sys/fs/nr_open", "/proc/sys/kernel/version"}
+
+// runSpliceRead is splice/short_splice_read.sh: what splice gives of a file is
+// what read gives, in full and in part. That script expects /proc/PID/limits and
+// comm to fail; here a test passes if they work, and the kernels are compared.
+func runSpliceRead(ctx context.Context, file string) ([]Result, error) {
+	var list []Result
+	for _, name := range spliceRead {
+		full, err := os.ReadFile(name)
+		if err != nil {
+			return list, fmt.Errorf("what splice_read is to read: %w", err)
+		}
+		for _, size := range []int{4096, 2} {
+			want := full[:min(size, len(full))]
+			got, status, err := output(ctx, file, name, fmt.Sprint(size))
+			if err != nil {
+				return list, err
+			}
+			list = append(list, Result{fmt.Sprintf("%s, %d bytes", name, size), verdict(status == 0 && bytes.Equal(got, want))})
+		}
+	}
+	return list, nil
+}
+
+func verdict(ok bool) string {
+	if ok {
+		return Passed
+	}
+	return Failed
+}
