@@ -33,10 +33,10 @@ type Program struct {
 // All lists the programs in the order in which they run.
 func All() []Program {
 	return []Program{
-		{"net/tls", runTAP},
+		{"net/tls", runTLS},
 		{"splice/default_file_splice_read", runDefaultRead},
 		{"splice/splice_read", runSpliceRead},
-		{"mm/cow", runTAP},
+		{"mm/cow", runCOW},
 	}
 }
 
@@ -45,8 +45,9 @@ func All() []Program {
 func NotRun() map[string]string {
 	return map[string]string{
 		"splice/short_splice_read.sh, its files below /sys/module": "needs a shell and the module test_module",
-		"net/tcp_mmap":           "needs libcrypto",
-		"net/msg_zerocopy.sh":    "needs a shell",
+		"net/tcp_mmap":        "needs libcrypto",
+		"net/msg_zerocopy.sh": "needs a shell",
+		"net/tls, its ChaCha20, SM4, AES-CCM and ARIA": "the kernels have AES-GCM only",
 		"net/mptcp":              "needs a shell and CONFIG_MPTCP",
 		"mm/memfd_secret":        "needs libcap",
 		"mm/protection_keys":     "needs a CPU with protection keys",
@@ -88,8 +89,22 @@ func output(ctx context.Context, file string, args ...string) (stdout []byte, st
 	return out.Bytes(), 0, err
 }
 
-func runTAP(ctx context.Context, file string) ([]Result, error) {
-	text, _, err := output(ctx, file)
+// noCipher are the variants of net/tls whose ciphers the lab's kernels haven't
+// got: five hundred tests, all of which would fail for that.
+var noCipher = []string{"12_chacha", "13_chacha", "13_sm4_gcm", "13_sm4_ccm", "12_aes_ccm", "13_aes_ccm", "12_aria_gcm", "12_aria_gcm_256"}
+
+func runTLS(ctx context.Context, file string) ([]Result, error) {
+	var args []string
+	for _, variant := range noCipher {
+		args = append(args, "-V", variant)
+	}
+	return runTAP(ctx, file, args...)
+}
+
+func runCOW(ctx context.Context, file string) ([]Result, error) { return runTAP(ctx, file) }
+
+func runTAP(ctx context.Context, file string, args ...string) ([]Result, error) {
+	text, _, err := output(ctx, file, args...)
 	list, parsed := Parse(bytes.NewReader(text))
 	return list, errors.Join(err, parsed)
 }

@@ -33,10 +33,11 @@ func TestRun(t *testing.T) {
 		deadline time.Duration
 		want     string // the values, in order
 	}{
-		{"a failed test, told by the status too", at(script(t, "echo ok 1 a; echo not ok 2 b; exit 1"), runTAP), time.Hour, "pass, fail"},
-		{"it isn't there", at("/no/such/program", runTAP), time.Hour, "fork/exec /no/such/program: no such file or directory"},
-		{"it dies", at(script(t, "echo ok 1 a; kill -9 $$"), runTAP), time.Hour, "pass, signal: killed"},
-		{"it hangs", at(script(t, "echo ok 1 a; exec sleep 1000"), runTAP), 100 * time.Millisecond, "pass, hangs for 100ms"},
+		{"a failed test, told by the status too", at(script(t, "echo ok 1 a; echo not ok 2 b; exit 1"), runCOW), time.Hour, "pass, fail"},
+		{"it isn't there", at("/no/such/program", runCOW), time.Hour, "fork/exec /no/such/program: no such file or directory"},
+		{"it dies", at(script(t, "echo ok 1 a; kill -9 $$"), runCOW), time.Hour, "pass, signal: killed"},
+		{"it hangs", at(script(t, "echo ok 1 a; exec sleep 1000"), runCOW), 100 * time.Millisecond, "pass, hangs for 100ms"},
+		{"its variants", at(script(t, `echo ok 1 "$1 $2"; test "$1" = -V || echo not ok 2`), runTLS), time.Hour, "pass"},
 		{"nothing leaks", at(script(t, ""), runDefaultRead), time.Hour, "pass"},
 		{"something leaks", at(script(t, "echo x"), runDefaultRead), time.Hour, "fail"},
 		{"splice gives what read does", at(script(t, `head -c "$2" "$1"`), runSpliceRead), time.Hour, strings.Repeat("pass, ", 7) + "pass"},
