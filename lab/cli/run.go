@@ -28,6 +28,7 @@ type choice struct {
 	line            string
 	tarball, sha256 string
 	source, rev     string
+	profile         string
 	patches         []string
 	patchVersion    int
 	noSampleCache   bool
@@ -37,6 +38,7 @@ type choice struct {
 func (c *choice) fileFlag(f *pflag.FlagSet) {
 	f.StringVarP(&c.file, "config", "c", shippedConfig, "configuration `FILE`, or the name of a shipped one")
 	f.StringVar(&c.line, "line", "", "kernel line, `VERSION`, instead of the configured one: 6.12, 7.3")
+	f.StringVar(&c.profile, "profile", "minimal", "kernel options, `PROFILE`: minimal, or distro, as Debian builds its own")
 }
 
 func (c *choice) sourceFlags(f *pflag.FlagSet) {
@@ -74,11 +76,12 @@ func (c *choice) settings(f *pflag.FlagSet) []config.Setting {
 		{Flag: "--line", Key: "line", Value: c.line},
 		{Flag: "--workload", Key: "workloads", Value: c.workloads},
 		{Flag: "--mode", Key: "mode", Value: c.mode},
+		{Flag: "--profile", Key: "profile", Value: c.profile},
 		{Flag: "--out", Key: "out", Value: c.out},
 		{Flag: "--no-sample-cache", Key: "sample_cache", Value: !c.noSampleCache},
 		{Flag: "--force", Key: "force", Value: c.force},
 	} {
-		if f.Changed(s.Flag[len("--"):]) {
+		if flag := f.Lookup(s.Flag[len("--"):]); flag != nil && flag.Changed {
 			list = append(list, s)
 		}
 	}
