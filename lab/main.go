@@ -33,7 +33,7 @@ func work() cli.Work {
 		return run.Build(ctx, r.Config, io.Out, io.Err, io.Interactive)
 	}
 	w.Verify = func(ctx context.Context, r cli.VerifyRequest, io cli.Streams) error {
-		return run.Verify(ctx, r.Config, io.Out, io.Err, io.Interactive)
+		return run.Verify(ctx, r.Config, w.Known, io.Out, io.Err, io.Interactive)
 	}
 	return w
 }

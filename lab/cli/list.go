@@ -33,7 +33,7 @@ func newList(w Work, io Streams) *cobra.Command {
 
 func printList(io Streams, cfg config.Config, paths []Path, runs []storedRun) error {
 	out := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "Kernels (%s, line %s)\n", cfg.Name, cfg.Line)
+	fmt.Fprintf(out, "Kernels (%s, line %s, profile %s)\n", cfg.Name, cfg.Line, cfg.Profile)
 	for _, k := range cfg.Kernels {
 		fmt.Fprintf(out, "  %s\t%s%s\n", k.Name, strings.Join(slices.Concat(k.Series, k.Patches), " + "), role(cfg, k.Name))
 	}

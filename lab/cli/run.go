@@ -32,6 +32,7 @@ type choice struct {
 	patches         []string
 	patchVersion    int
 	noSampleCache   bool
+	noAccount       bool
 	force           bool
 }
 
@@ -58,11 +59,15 @@ func (c *choice) runFlags(f *pflag.FlagSet) {
 	c.sourceFlags(f)
 	c.patchFlags(f)
 	f.StringSliceVar(&c.kernels, "kernel", nil, "measure these kernels only, and the baseline and the control: `A,B`")
-	f.StringSliceVar(&c.workloads, "workload", nil, "run and show these copy paths only: `GLOB`")
+	c.workloadFlag(f)
 	f.StringVar(&c.mode, "mode", "count", "what to measure, `MODE`: count")
 	f.StringVar(&c.out, "out", "", "the run's `DIR` (default results/runs/<time>-<name>)")
 	c.cacheFlag(f)
 	f.BoolVar(&c.force, "force", false, "measure kernels that are not what they declare, too")
+}
+
+func (c *choice) workloadFlag(f *pflag.FlagSet) {
+	f.StringSliceVar(&c.workloads, "workload", nil, "run and show these copy paths only: `GLOB`")
 }
 
 func (c *choice) cacheFlag(f *pflag.FlagSet) {
@@ -79,6 +84,7 @@ func (c *choice) settings(f *pflag.FlagSet) []config.Setting {
 		{Flag: "--profile", Key: "profile", Value: c.profile},
 		{Flag: "--out", Key: "out", Value: c.out},
 		{Flag: "--no-sample-cache", Key: "sample_cache", Value: !c.noSampleCache},
+		{Flag: "--no-account", Key: "account", Value: !c.noAccount},
 		{Flag: "--force", Key: "force", Value: c.force},
 	} {
 		if flag := f.Lookup(s.Flag[len("--"):]); flag != nil && flag.Changed {

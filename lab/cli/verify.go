@@ -25,6 +25,8 @@ func newVerify(w Work, io Streams) *cobra.Command {
 	}
 	typed.fileFlag(cmd.Flags())
 	typed.sourceFlags(cmd.Flags())
+	typed.workloadFlag(cmd.Flags())
 	typed.cacheFlag(cmd.Flags())
+	cmd.Flags().BoolVar(&typed.noAccount, "no-account", false, "make the probes only, count no copies")
 	return cmd
 }

@@ -149,7 +149,7 @@ func (s *session) done(b store.Boot, stream []byte, parsed wire.Stream) error {
 			return storeError(err)
 		}
 	}
-	return s.commit(b, s.samplesOf(b, parsed))
+	return s.commit(b, samplesOf(s.cfg, b, parsed))
 }
 
 func (s *session) commit(b store.Boot, samples []store.Sample) error {

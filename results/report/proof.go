@@ -9,10 +9,22 @@ import (
 	"splicelab/results/store"
 )
 
-// Proof prints the whole matrix of probes and kernels, as plain text.
-func Proof(w io.Writer, p *stats.Proof) error {
+// Verification prints what kernels do beside what they declare, as plain text:
+// the whole matrix of probes, the account of copies, and what is wrong.
+func Verification(w io.Writer, r *stats.Result) error {
 	d := document{}
-	d.proof(p, true)
+	d.proof(r.Proof, true)
+	d.accounts(r)
+	var notes []stats.Note
+	for _, n := range r.Notes {
+		if n.Kind.Wrong() && n.Kind != stats.Undeclared { // the matrix says it
+			notes = append(notes, n)
+		}
+	}
+	if len(notes) > 0 {
+		d.heading("What is wrong")
+		d.notes(notes)
+	}
 	return d.term(w)
 }
 

@@ -303,10 +303,31 @@ func proven() stats.Proof {
 	}, "base")
 }
 
+// What lab verify prints of accounts: what is counted, what is declared, and
+// what failed; none of the notes on figures that it hasn't got.
+func TestVerificationGolden(t *testing.T) {
+	m, samples, err := store.Load(troubled().write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accounts []store.Sample
+	for _, s := range samples {
+		if s.Mode == store.ModeAccount {
+			accounts = append(accounts, s)
+		}
+	}
+	m.Verifications = nil
+	var buf bytes.Buffer
+	if err := Verification(&buf, stats.Count(m, accounts)); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "verification.txt", buf.Bytes())
+}
+
 func TestProofGolden(t *testing.T) {
 	p := proven()
 	var whole bytes.Buffer
-	if err := Proof(&whole, &p); err != nil {
+	if err := Verification(&whole, &stats.Result{Proof: &p}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "proof.txt", whole.Bytes())
