@@ -51,7 +51,7 @@ func printList(io Streams, cfg config.Config, paths []Path, runs []storedRun) er
 		if len(c.Kernels) > 0 {
 			on = strings.Join(c.Kernels, ", ")
 		}
-		fmt.Fprintf(out, "  %s\t-cpu %s, %s\t%s\n", c.Name, c.CPU, c.CommandLine(), on)
+		fmt.Fprintf(out, "  %s\t-cpu %s\t%s\t%s\n", c.Name, c.CPU, c.CommandLine(), on)
 	}
 	fmt.Fprintln(out, "\nRuns")
 	for _, r := range runs {

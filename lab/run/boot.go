@@ -195,7 +195,7 @@ func machine(c config.Config, b store.Boot) vm.Machine {
 	cond := c.Condition(b.Condition)
 	return vm.Machine{
 		CPUModel: cond.CPU, MemoryMiB: c.MemoryMiB, Seed: b.Seed, Count: true,
-		Cmdline: vm.Cmdline(true, cond.Cmdline...),
+		Cmdline: vm.Cmdline(true, cond.BootOptions()...),
 	}
 }
 
