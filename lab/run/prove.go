@@ -182,6 +182,9 @@ func (m books) with(list []proof) (store.Manifest, []store.Sample) {
 	for _, one := range list {
 		if one.seen != nil {
 			m.Kernels = append(m.Kernels, *one.image)
+			if !ownSource(one.image) {
+				delete(m.Copies, one.image.Spec.Name)
+			}
 			m.Verifications = append(m.Verifications, *one.seen)
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"splicelab/images"
 	"splicelab/images/initrd"
 	"splicelab/images/kernel"
 	"splicelab/lab/config"
@@ -39,9 +40,11 @@ type verifier struct {
 // with the same inputs. What the kernel does is never an error.
 func (v *verifier) verify(ctx context.Context, k config.Kernel, img *kernel.Image) (found store.Verification, err error) {
 	found.Kernel = k.Name
-	if found.Declared, err = v.declared(k); err != nil {
+	own := ownSource(img)
+	if found.Declared, err = v.declared(k, own); err != nil {
 		return found, err
 	}
+	found.Partial = !own && found.Declared != nil
 	b := verifyBoot(v.cfg, k)
 	r, err := v.boot(ctx, b, verifyPlan(b), img)
 	if err != nil {
@@ -55,12 +58,38 @@ func (v *verifier) verify(ctx context.Context, k config.Kernel, img *kernel.Imag
 	return found, nil
 }
 
+// ownSource reports whether a kernel is built from its line's own source: Debian's
+// package of any version, or a tarball of one of the line's releases. A tree or
+// a git revision may hold anything.
+func ownSource(img *kernel.Image) bool {
+	switch img.Source.Spec.Kind {
+	case kernel.SourceGit, kernel.SourceTree:
+		return false
+	}
+	line := img.Spec.Line
+	return img.Release == line || strings.HasPrefix(img.Release, line+".") || strings.HasPrefix(img.Release, line+"-")
+}
+
+// foreignNote says what is not known of a source; empty for the line's own.
+func foreignNote(img *kernel.Image) string {
+	if ownSource(img) {
+		return ""
+	}
+	return fmt.Sprintf("%s (%s) isn't line %s's own source: base is described, other kernels are held against what their series change; copies are counted and held against nothing",
+		img.Source.Spec, img.Release, img.Spec.Line)
+}
+
 // declared is what a kernel declares of the probes; nil when it is described
-// only, as one with the user's own patches whose entry says nothing.
-func (v *verifier) declared(k config.Kernel) (map[string]string, error) {
+// only, as one with the user's own patches whose entry says nothing. What base
+// shows is known of the line's own source; on another a kernel is held against
+// what its series change, and base against nothing.
+func (v *verifier) declared(k config.Kernel, ownSource bool) (map[string]string, error) {
 	own := k.Declares()
 	if len(k.Patches) > 0 && own == nil {
 		return nil, nil
+	}
+	if !ownSource {
+		return images.Changed(k.Series, own)
 	}
 	values, declared, err := v.expected(k.Series, own)
 	if err != nil || !declared {

@@ -113,10 +113,14 @@ func provenLine(p *stats.Proof, k stats.ProvenKernel) string {
 	switch {
 	case k.Verdict != store.OK:
 		return fmt.Sprintf("%s is %s: %s.", k.Name, strings.ToUpper(k.Verdict), k.Why)
+	case k.Partial && len(k.Differs) > 0:
+		return fmt.Sprintf("%s declares what its series change; beyond that it differs from %s in %s.", k.Name, p.Baseline, strings.Join(k.Differs, ", "))
 	case k.Declares:
 		return ""
 	case k.Why != "":
 		return fmt.Sprintf("%s declares nothing; under the probes: %s.", k.Name, k.Why)
+	case k.Name == p.Baseline:
+		return fmt.Sprintf("%s declares nothing: it is described.", k.Name)
 	case len(k.Differs) > 0:
 		return fmt.Sprintf("%s declares nothing; it differs from %s in %s.", k.Name, p.Baseline, strings.Join(k.Differs, ", "))
 	}
