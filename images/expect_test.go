@@ -161,9 +161,9 @@ func TestChanged(t *testing.T) {
 	}{
 		{nil, nil, nil},
 		{[]string{"base-shifted"}, nil, nil},
-		{[]string{"socket-copy"}, nil, map[string]string{"T1": "old", "T1u": "old", "T4": "old", "T6": "old"}},
+		{[]string{"socket-copy"}, nil, map[string]string{"T1": "old", "T1u": "old", "T4": "old", "T6": "old", "S5t": "old"}},
 		{[]string{"socket-copy", "of-a-user"}, nil, nil},
-		{[]string{"socket-copy", "of-a-user"}, map[string]string{"T4": "new"}, map[string]string{"T1": "old", "T1u": "old", "T4": "new", "T6": "old"}},
+		{[]string{"socket-copy", "of-a-user"}, map[string]string{"T4": "new"}, map[string]string{"T1": "old", "T1u": "old", "T4": "new", "T6": "old", "S5t": "old"}},
 	} {
 		got, err := Changed(tc.series, tc.own)
 		if err != nil {

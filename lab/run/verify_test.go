@@ -6,8 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"splicelab/images"
 	"splicelab/images/kernel"
 	"splicelab/lab/config"
@@ -134,7 +132,6 @@ func TestDeclaredOnAnotherSource(t *testing.T) {
 	image := func(kind kernel.SourceKind, release string) *kernel.Image {
 		return &kernel.Image{Spec: kernel.Spec{Line: "6.12"}, Release: release, Source: kernel.Source{Spec: kernel.SourceSpec{Kind: kind}}}
 	}
-	socketCopy := map[string]string{"T1": "old", "T1u": "old", "T4": "old", "T6": "old"}
 	for _, tc := range []struct {
 		name string
 		img  *kernel.Image
@@ -157,7 +154,7 @@ func TestDeclaredOnAnotherSource(t *testing.T) {
 			t.Errorf("%s: base declares %v (%v)", tc.name, base, err)
 		}
 		got, err := v.declared(config.Kernel{Name: "socket-copy", Series: []string{"socket-copy"}}, ownSource(tc.img))
-		if err != nil || got["T1"] != "old" || cmp.Equal(socketCopy, got) == tc.own {
+		if _, base := got["P1"]; err != nil || got["T1"] != "old" || base != tc.own {
 			t.Errorf("%s: socket-copy declares %v (%v)", tc.name, got, err)
 		}
 	}
