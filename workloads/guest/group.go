@@ -39,10 +39,9 @@ func makeGroup() (string, error) {
 }
 
 // vulnerabilities says what the kernel thinks of this CPU, and what it does
-// about it: mitigations are chosen at boot. What the CPU isn't affected by is
-// left out.
-func vulnerabilities() (string, error) {
-	const dir = "/sys/devices/system/cpu/vulnerabilities"
+// about it, by the files in dir: mitigations are chosen at boot. What the CPU
+// isn't affected by is left out. Without the folder nothing is known.
+func vulnerabilities(dir string) (string, error) {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
