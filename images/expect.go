@@ -110,6 +110,30 @@ func Expected(series []string, own map[string]string) (values map[string]string,
 	return values, true, nil
 }
 
+// Changed returns what a kernel of these series declares to change, by the
+// probe's ID: all that is known on a source that isn't the line's own, where
+// base may show anything. own is as in Expected. The map is nil where nothing is
+// declared.
+func Changed(series []string, own map[string]string) (map[string]string, error) {
+	e, err := declarations()
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for _, name := range series {
+		d, ok := e.Series[name]
+		if !ok && own == nil {
+			return nil, nil
+		}
+		maps.Copy(values, d.Probes)
+	}
+	maps.Copy(values, own)
+	if len(values) == 0 {
+		return nil, nil
+	}
+	return values, nil
+}
+
 // Untouched returns those of the copy paths whose code no patch of the series
 // changes, by what the series declare in patches/expect.yaml. A series without
 // a declaration, such as a user's own, may change anything.

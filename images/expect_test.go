@@ -152,3 +152,25 @@ func FuzzParseExpectation(f *testing.F) {
 		}
 	})
 }
+
+func TestChanged(t *testing.T) {
+	for _, tc := range []struct {
+		series []string
+		own    map[string]string
+		want   map[string]string
+	}{
+		{nil, nil, nil},
+		{[]string{"base-shifted"}, nil, nil},
+		{[]string{"socket-copy"}, nil, map[string]string{"T1": "old", "T1u": "old", "T4": "old", "T6": "old", "S5t": "old"}},
+		{[]string{"socket-copy", "of-a-user"}, nil, nil},
+		{[]string{"socket-copy", "of-a-user"}, map[string]string{"T4": "new"}, map[string]string{"T1": "old", "T1u": "old", "T4": "new", "T6": "old", "S5t": "old"}},
+	} {
+		got, err := Changed(tc.series, tc.own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%v, %v (-want +got):\n%s", tc.series, tc.own, diff)
+		}
+	}
+}

@@ -113,8 +113,9 @@ func Series(line, name string) (kernel.Series, error) {
 }
 
 // Fragments returns the configuration of a line's profile: common.config,
-// <line>.config, <profile>.config, in the order in which they are applied. The
-// error for a name that isn't known is a *NameError.
+// <line>.config, <profile>.config and, where there is one,
+// <profile>-<line>.config, in the order in which they are applied. The error for
+// a name that isn't known is a *NameError.
 func Fragments(line, profile string) ([]kernel.Text, error) {
 	if lines := Lines(); !slices.Contains(lines, line) {
 		return nil, &NameError{What: "kernel line", Name: line, Known: lines}
@@ -123,9 +124,12 @@ func Fragments(line, profile string) ([]kernel.Text, error) {
 		return nil, &NameError{What: "profile", Name: profile, Known: names}
 	}
 	var fragments []kernel.Text
-	for _, name := range []string{commonFragment, line + ".config", profile + ".config"} {
+	of := profile + "-" + line + ".config"
+	for _, name := range []string{commonFragment, line + ".config", profile + ".config", of} {
 		text, err := files.ReadFile(path.Join("kconfig", name))
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && name == of:
+			continue
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("line %s has patches, but no kconfig/%s", line, name)
 		case err != nil:
@@ -136,7 +140,7 @@ func Fragments(line, profile string) ([]kernel.Text, error) {
 	return fragments, nil
 }
 
-// Profiles are the fragments that are neither common nor a line's.
+// Profiles are the fragments that are neither common nor of a line.
 func Profiles() []string {
 	found, err := fs.Glob(files, "kconfig/*.config")
 	if err != nil {
@@ -145,7 +149,8 @@ func Profiles() []string {
 	var names []string
 	for _, f := range found {
 		name := strings.TrimSuffix(path.Base(f), ".config")
-		if path.Base(f) != commonFragment && !slices.Contains(Lines(), name) {
+		ofLine := slices.ContainsFunc(Lines(), func(line string) bool { return name == line || strings.HasSuffix(name, "-"+line) })
+		if path.Base(f) != commonFragment && !ofLine {
 			names = append(names, name)
 		}
 	}

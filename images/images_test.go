@@ -53,19 +53,27 @@ func TestLinesHaveTheSameSeries(t *testing.T) {
 }
 
 func TestFragments(t *testing.T) {
-	got, err := Fragments("6.12", "minimal")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, f := range got {
-		names = append(names, f.Name)
-		if !strings.Contains(f.Text, "CONFIG_") {
-			t.Errorf("%s holds no option", f.Name)
+	for profile, want := range map[string][]string{
+		"minimal": {"common.config", "6.12.config", "minimal.config"},
+		"distro":  {"common.config", "6.12.config", "distro.config", "distro-6.12.config"},
+	} {
+		got, err := Fragments("6.12", profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range got {
+			names = append(names, f.Name)
+			if !strings.Contains(f.Text, "CONFIG_") {
+				t.Errorf("%s holds no option", f.Name)
+			}
+		}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", profile, diff)
 		}
 	}
-	if diff := cmp.Diff([]string{"common.config", "6.12.config", "minimal.config"}, names); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"distro", "minimal"}, Profiles()); diff != "" {
+		t.Errorf("profiles (-want +got):\n%s", diff)
 	}
 }
 

@@ -34,7 +34,7 @@ func work() cli.Work {
 		return run.Build(ctx, r.Config, io.Out, io.Err, io.Interactive)
 	}
 	w.Verify = func(ctx context.Context, r cli.VerifyRequest, io cli.Streams) error {
-		err := run.Verify(ctx, r.Config, io.Out, io.Err, io.Interactive)
+		err := run.Verify(ctx, r.Config, w.Known, io.Out, io.Err, io.Interactive)
 		if !r.Selftests || ctx.Err() != nil {
 			return err
 		}

@@ -243,6 +243,35 @@ func TestTarball(t *testing.T) {
 	}
 }
 
+// A tarball by URL becomes a kernel; the second time it is in the cache. What
+// the server hasn't got, or has as something else, is said.
+func TestTarballFromURL(t *testing.T) {
+	local := makeTarball(t)
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(local.Path))))
+	defer server.Close()
+	spec := SourceSpec{Kind: SourceTarball, URL: server.URL + "/" + filepath.Base(local.Path), SHA256: local.SHA256}
+	b := NewBuilder(t.TempDir(), nil)
+	img := build(t, b, Spec{Name: "base", Line: "6.12", Profile: "minimal", Source: spec, Fragments: fragments})
+	if img.Source.From != FromURL || img.Source.SHA256 != local.SHA256 || img.Release != "6.12.117" {
+		t.Errorf("release %s of %+v", img.Release, img.Source)
+	}
+	wrong, gone := spec, spec
+	wrong.SHA256 = strings.Repeat("0", 64)
+	gone.URL += ".gone"
+	for want, spec := range map[string]SourceSpec{"it isn't the same source": wrong, "404": gone} {
+		_, err := NewBuilder(t.TempDir(), nil).Resolve(t.Context(), spec)
+		var bad *SourceError
+		if !errors.As(err, &bad) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+	server.Close()
+	again, err := NewBuilder(b.Cache, nil).Resolve(t.Context(), spec)
+	if err != nil || again.From != FromCache || again.SHA256 != local.SHA256 {
+		t.Errorf("without the server: from %q, %v", again.From, err)
+	}
+}
+
 // One tree, as a plain folder and as a revision: two sources, each the same
 // every time, both buildable.
 func TestGitAndTree(t *testing.T) {

@@ -57,7 +57,7 @@ func recorder() cli.Work {
 		{Name: "user-pipe/write", About: "one call"},
 	}
 	known := config.Known{
-		Lines: []string{"6.12", "7.3"}, Profiles: []string{"minimal"},
+		Lines: []string{"6.12", "7.3"}, Profiles: []string{"distro", "minimal"},
 		Series: func(string) []string {
 			return []string{"base-shifted", "no-sendfile", "sendfile-onecopy", "socket-copy", "splice-copy", "vmsplice-wrapper"}
 		},
@@ -104,6 +104,8 @@ func recordBuild(_ context.Context, req cli.BuildRequest, io cli.Streams) error 
 }
 
 func recordVerify(_ context.Context, req cli.VerifyRequest, io cli.Streams) error {
-	_, err := fmt.Fprintf(io.Out, "verify: %v cache=%v source=%v\n", req.Config.KernelNames(), req.Config.SampleCache, req.Config.Source())
+	c := req.Config
+	_, err := fmt.Fprintf(io.Out, "verify: %v cache=%v account=%v workloads=%v profile=%s source=%v\n",
+		c.KernelNames(), c.SampleCache, c.Account, c.Workloads, c.Profile, c.Source())
 	return err
 }

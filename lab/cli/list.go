@@ -33,7 +33,7 @@ func newList(w Work, io Streams) *cobra.Command {
 
 func printList(io Streams, cfg config.Config, paths []Path, runs []storedRun) error {
 	out := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "Kernels (%s, line %s)\n", cfg.Name, cfg.Line)
+	fmt.Fprintf(out, "Kernels (%s, line %s, profile %s)\n", cfg.Name, cfg.Line, cfg.Profile)
 	for _, k := range cfg.Kernels {
 		fmt.Fprintf(out, "  %s\t%s%s\n", k.Name, strings.Join(slices.Concat(k.Series, k.Patches), " + "), role(cfg, k.Name))
 	}
@@ -51,7 +51,7 @@ func printList(io Streams, cfg config.Config, paths []Path, runs []storedRun) er
 		if len(c.Kernels) > 0 {
 			on = strings.Join(c.Kernels, ", ")
 		}
-		fmt.Fprintf(out, "  %s\t-cpu %s, %s\t%s\n", c.Name, c.CPU, c.CommandLine(), on)
+		fmt.Fprintf(out, "  %s\t-cpu %s\t%s\t%s\n", c.Name, c.CPU, c.CommandLine(), on)
 	}
 	fmt.Fprintln(out, "\nRuns")
 	for _, r := range runs {

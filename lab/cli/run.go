@@ -28,15 +28,18 @@ type choice struct {
 	line            string
 	tarball, sha256 string
 	source, rev     string
+	profile         string
 	patches         []string
 	patchVersion    int
 	noSampleCache   bool
+	noAccount       bool
 	force           bool
 }
 
 func (c *choice) fileFlag(f *pflag.FlagSet) {
 	f.StringVarP(&c.file, "config", "c", shippedConfig, "configuration `FILE`, or the name of a shipped one")
 	f.StringVar(&c.line, "line", "", "kernel line, `VERSION`, instead of the configured one: 6.12, 7.3")
+	f.StringVar(&c.profile, "profile", "minimal", "kernel options, `PROFILE`: minimal, or distro, as Debian builds its own")
 }
 
 func (c *choice) sourceFlags(f *pflag.FlagSet) {
@@ -56,11 +59,15 @@ func (c *choice) runFlags(f *pflag.FlagSet) {
 	c.sourceFlags(f)
 	c.patchFlags(f)
 	f.StringSliceVar(&c.kernels, "kernel", nil, "measure these kernels only, and the baseline and the control: `A,B`")
-	f.StringSliceVar(&c.workloads, "workload", nil, "run and show these copy paths only: `GLOB`")
+	c.workloadFlag(f)
 	f.StringVar(&c.mode, "mode", "count", "what to measure, `MODE`: count")
 	f.StringVar(&c.out, "out", "", "the run's `DIR` (default results/runs/<time>-<name>)")
 	c.cacheFlag(f)
 	f.BoolVar(&c.force, "force", false, "measure kernels that are not what they declare, too")
+}
+
+func (c *choice) workloadFlag(f *pflag.FlagSet) {
+	f.StringSliceVar(&c.workloads, "workload", nil, "run and show these copy paths only: `GLOB`")
 }
 
 func (c *choice) cacheFlag(f *pflag.FlagSet) {
@@ -74,11 +81,13 @@ func (c *choice) settings(f *pflag.FlagSet) []config.Setting {
 		{Flag: "--line", Key: "line", Value: c.line},
 		{Flag: "--workload", Key: "workloads", Value: c.workloads},
 		{Flag: "--mode", Key: "mode", Value: c.mode},
+		{Flag: "--profile", Key: "profile", Value: c.profile},
 		{Flag: "--out", Key: "out", Value: c.out},
 		{Flag: "--no-sample-cache", Key: "sample_cache", Value: !c.noSampleCache},
+		{Flag: "--no-account", Key: "account", Value: !c.noAccount},
 		{Flag: "--force", Key: "force", Value: c.force},
 	} {
-		if f.Changed(s.Flag[len("--"):]) {
+		if flag := f.Lookup(s.Flag[len("--"):]); flag != nil && flag.Changed {
 			list = append(list, s)
 		}
 	}

@@ -25,7 +25,9 @@ func newVerify(w Work, io Streams) *cobra.Command {
 	}
 	typed.fileFlag(cmd.Flags())
 	typed.sourceFlags(cmd.Flags())
+	typed.workloadFlag(cmd.Flags())
 	typed.cacheFlag(cmd.Flags())
+	cmd.Flags().BoolVar(&typed.noAccount, "no-account", false, "make the probes only, count no copies")
 	cmd.Flags().BoolVar(&req.Selftests, "selftests", false, "run the kernel's own tests of TLS, splice and copy-on-write too")
 	return cmd
 }

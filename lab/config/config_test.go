@@ -270,7 +270,7 @@ func TestBadFiles(t *testing.T) {
 		{one + "schedules: [lockstpe]}]", `f.yaml:2: conditions[0].schedules[0]: unknown schedule "lockstpe": did you mean lockstep?`},
 		{one + "kernels: [bas]}]", `f.yaml:2: conditions[0].kernels[0]: unknown kernel "bas": did you mean base?`},
 		{one + "cmdline: [a b]}]", `f.yaml:2: conditions[0].cmdline[0]: "a b" is not one boot option: make each an entry of the list, without blanks or quotes`},
-		{one + "cmdline: [a]}, {name: b, cpu: max, cmdline: [ab]}]", `f.yaml:2: conditions[1].cmdline: "ab" is not as long as "a": the command line's length alone moves figures, so give every condition the same option, such as init_on_alloc=0`},
+		{one + "cmdline: [transparent_hugepage=never, transparent_hugepage=always, quiet]}]", `f.yaml:2: conditions[0].cmdline: "transparent_hugepage=never transparent_hugepage=always quiet" is longer than 54 characters: each boot's command line is filled up to one length, because the length alone moves figures`},
 		{one + "cmdline: [a]}, {name: a, cpu: max, cmdline: [b]}]", `f.yaml:2: conditions[1].name: "a" is there twice: each needs a name of its own`},
 		{kernels + "conditions: [{name: a, cpu: ''}]", `f.yaml:2: conditions[0].cpu: "" is not a CPU model: write it as for QEMU's -cpu, such as qemu64,+aes`},
 		{kernels + "conditions: [{name: ' a', cpu: max}]", `f.yaml:2: conditions[0].name: " a" can't be a name: use up to 64 printable characters without quotes`},
@@ -349,7 +349,7 @@ func TestChoose(t *testing.T) {
 	if diff := cmp.Diff([]string{"base", "sendfile-deopt"}, chosen.Conditions[2].Kernels); diff != "" {
 		t.Errorf("the third condition's kernels (-want +got):\n%s", diff)
 	}
-	if len(c.Kernels) != 10 || len(c.Conditions[2].Kernels) != 3 {
+	if len(c.Kernels) != 10 || len(c.Conditions[2].Kernels) != 4 {
 		t.Errorf("the configuration chosen from has changed: %v", c)
 	}
 	// What was chosen is a configuration, too.
@@ -449,5 +449,23 @@ kernels: [{name: base}, {name: simple}, {name: socket-copy, series: []}, {name: 
 	}
 	if again, err := config.Parse("effective", c.Effective(), known()); err != nil || !cmp.Equal(c, again) {
 		t.Errorf("the effective form means something else: %v\n%s", err, cmp.Diff(c, again))
+	}
+}
+
+// Every condition's options are of one length, the longest's too.
+func TestBootOptions(t *testing.T) {
+	for options, want := range map[string]string{
+		"":                                   "lab.fill=" + strings.Repeat("-", 55),
+		"init_on_alloc=1":                    "init_on_alloc=1 lab.fill=" + strings.Repeat("-", 39),
+		"a=1 b=2 " + strings.Repeat("c", 46): "a=1 b=2 " + strings.Repeat("c", 46) + " lab.fill=",
+	} {
+		c, err := config.Parse("f", "conditions: [{name: a, cpu: max, cmdline: ["+strings.Join(strings.Fields(options), ", ")+"]}]", known())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(c.Conditions[0].BootOptions(), " ")
+		if diff := cmp.Diff(want, got); diff != "" || len(got) != 64 {
+			t.Errorf("%d characters (-want +got):\n%s", len(got), diff)
+		}
 	}
 }

@@ -115,16 +115,27 @@ func measures(cond config.Condition, family string) bool {
 	return err != nil || len(cond.Schedules) == 0 || slices.ContainsFunc(cond.Schedules, f.Has)
 }
 
-// accounts are the group's boots that count copies: one a kernel and family,
-// since nothing in them varies.
+// accounts are the group's boots that count copies.
 func (g group) accounts(c config.Config, families []string) []store.Boot {
 	var boots []store.Boot
+	for _, k := range g.kernels {
+		boots = append(boots, Accounts(c, k, families)...)
+	}
+	return boots
+}
+
+// Accounts are a kernel's boots that count copies: one a family, since nothing
+// in them varies. The control has none: no table shows it, and the probes see
+// that it is the baseline.
+func Accounts(c config.Config, k config.Kernel, families []string) []store.Boot {
+	if k.Name == c.Control {
+		return nil
+	}
+	var boots []store.Boot
 	for _, family := range families {
-		for _, k := range g.kernels {
-			b := boot(k, family, c.Conditions[0], c.Seeds[0], 0)
-			b.Name, b.Mode = fmt.Sprintf("%s_%s_%s_s%d_account", k.Name, family, c.Conditions[0].Slug(), c.Seeds[0]), store.ModeAccount
-			boots = append(boots, b)
-		}
+		b := boot(k, family, c.Conditions[0], c.Seeds[0], 0)
+		b.Name, b.Mode = fmt.Sprintf("%s_%s_%s_s%d_account", k.Name, family, c.Conditions[0].Slug(), c.Seeds[0]), store.ModeAccount
+		boots = append(boots, b)
 	}
 	return boots
 }

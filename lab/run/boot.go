@@ -149,7 +149,7 @@ func (s *session) done(b store.Boot, stream []byte, parsed wire.Stream) error {
 			return storeError(err)
 		}
 	}
-	return s.commit(b, s.samplesOf(b, parsed))
+	return s.commit(b, samplesOf(s.cfg, b, parsed))
 }
 
 func (s *session) commit(b store.Boot, samples []store.Sample) error {
@@ -195,7 +195,7 @@ func machine(c config.Config, b store.Boot) vm.Machine {
 	cond := c.Condition(b.Condition)
 	return vm.Machine{
 		CPUModel: cond.CPU, MemoryMiB: c.MemoryMiB, Seed: b.Seed, Count: true,
-		Cmdline: vm.Cmdline(true, cond.Cmdline...),
+		Cmdline: vm.Cmdline(true, cond.BootOptions()...),
 	}
 }
 

@@ -149,7 +149,11 @@ func (s *session) record(img kernel.Image, same string) error {
 	}
 	err := s.run.Update(func(m *store.Manifest) {
 		m.Kernels = append(m.Kernels, img)
-		for _, note := range []string{img.Source.PinMissed, same} {
+		foreign := foreignNote(&img)
+		if foreign != "" { // what base copies is known of the line's own source
+			delete(m.Copies, img.Spec.Name)
+		}
+		for _, note := range []string{img.Source.PinMissed, foreign, same} {
 			if note != "" && !slices.Contains(m.Notes, note) {
 				m.Notes = append(m.Notes, note)
 			}

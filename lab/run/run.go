@@ -294,9 +294,9 @@ func storeError(err error) error {
 func (s *session) wirePlan(b store.Boot) ([]byte, error) { return plan.Wire(s.cfg, b).Encode() }
 
 // samplesOf turns a verified stream into the store's samples.
-func (s *session) samplesOf(b store.Boot, stream wire.Stream) []store.Sample {
+func samplesOf(c config.Config, b store.Boot, stream wire.Stream) []store.Sample {
 	var list []store.Sample
-	mode := cmp.Or(b.Mode, s.cfg.Mode)
+	mode := cmp.Or(b.Mode, c.Mode)
 	for _, w := range stream.Samples {
 		outcome := store.OK
 		if w.Error != "" {
@@ -304,7 +304,7 @@ func (s *session) samplesOf(b store.Boot, stream wire.Stream) []store.Sample {
 		}
 		list = append(list, store.Sample{
 			Kernel: b.Kernel, Workload: w.Path, Schedule: w.Schedule, Sink: w.Sink, CPUModel: b.Condition,
-			Profile: s.cfg.Profile, Chunk: w.Chunk, Bytes: w.Bytes, Mode: mode, Boot: b.Name, Rep: w.Rep,
+			Profile: c.Profile, Chunk: w.Chunk, Bytes: w.Bytes, Mode: mode, Boot: b.Name, Rep: w.Rep,
 			Seed: b.Seed, Metrics: w.Metrics, Outcome: outcome,
 		})
 	}

@@ -36,8 +36,8 @@ func Selftests(ctx context.Context, c config.Config, out, progressTo io.Writer, 
 		return err
 	}
 	defer os.RemoveAll(v.tmp)
-	var built []subject
-	lost, err := buildAll(ctx, c, p, func(k config.Kernel, img *kernel.Image) { built = append(built, subject{k, img}) })
+	var list []tested
+	lost, err := buildAll(ctx, c, p, func(_ config.Kernel, img *kernel.Image) { list = append(list, tested{image: img}) })
 	if err != nil {
 		return err
 	}
@@ -45,17 +45,20 @@ func Selftests(ctx context.Context, c config.Config, out, progressTo io.Writer, 
 	if err != nil {
 		return err
 	}
-	list, err := sideBySide(ctx, c, built, p, v.selftest)
-	if err != nil {
+	if err := sideBySide(ctx, c, list, p, (*tested).name, v.selftest); err != nil {
 		return err
 	}
 	p.clear()
-	if s := stats.CompareSelftests(list, c.Baseline); s != nil {
+	var found []store.Verification
+	for _, one := range list {
+		found = append(found, one.found)
+	}
+	if s := stats.CompareSelftests(found, c.Baseline); s != nil {
 		if err := report.Selftests(out, s, notes, guest.NotRun()); err != nil {
 			return fmt.Errorf("print the selftests: %w", err)
 		}
 	}
-	for _, v := range list {
+	for _, v := range found {
 		if v.Outcome != store.OK {
 			lost = append(lost, fmt.Errorf("selftests on kernel %s: %s: %s", v.Kernel, v.Outcome, v.Detail))
 		}
@@ -94,14 +97,28 @@ func (v *verifier) addSelftests(ctx context.Context, p *progress) (notes []strin
 	return notes, err
 }
 
+// tested is a kernel, and what its tests came to.
+type tested struct {
+	image *kernel.Image
+	found store.Verification
+}
+
+func (t *tested) name() string { return t.image.Spec.Name + "_selftest" }
+
 // selftest runs the tests on a kernel.
-func (v *verifier) selftest(ctx context.Context, k config.Kernel, img *kernel.Image) (store.Verification, error) {
+func (v *verifier) selftest(ctx context.Context, t *tested) error {
+	k, _ := v.cfg.Kernel(t.image.Spec.Name)
 	b := verifyBoot(v.cfg, k)
-	b.Name = k.Name + "_selftest"
-	p := wire.Plan{Version: wire.Version, Kind: wire.KindSelftest, Seed: b.Seed, CellDeadline: selftestDeadline}
-	found, err := v.look(ctx, b, p, img, store.Verification{Kernel: k.Name})
-	if err == nil && found.Outcome == string(vm.OK) && len(found.Observed) == 0 {
-		found.Outcome, found.Detail = string(vm.AgentError), "no test was run"
+	b.Name = t.name()
+	r, err := v.boot(ctx, b, wire.Plan{Version: wire.Version, Kind: wire.KindSelftest, Seed: b.Seed, CellDeadline: selftestDeadline}, t.image)
+	if err != nil {
+		return err
 	}
-	return found, err
+	t.found = store.Verification{
+		Kernel: k.Name, Outcome: r.outcome, Detail: r.detail, Taints: r.taints, Observed: r.stream.Observations, Cached: r.cached,
+	}
+	if r.outcome == store.OK && len(t.found.Observed) == 0 {
+		t.found.Outcome, t.found.Detail = string(vm.AgentError), "no test was run"
+	}
+	return nil
 }

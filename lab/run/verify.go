@@ -3,24 +3,18 @@ package run
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"splicelab/images"
 	"splicelab/images/initrd"
 	"splicelab/images/kernel"
 	"splicelab/lab/config"
-	"splicelab/lab/exit"
 	"splicelab/lab/plan"
 	"splicelab/lab/vm"
-	"splicelab/results/report"
-	"splicelab/results/stats"
 	"splicelab/results/store"
 	"splicelab/workloads/wire"
 )
@@ -46,39 +40,56 @@ type verifier struct {
 // with the same inputs. What the kernel does is never an error.
 func (v *verifier) verify(ctx context.Context, k config.Kernel, img *kernel.Image) (found store.Verification, err error) {
 	found.Kernel = k.Name
-	if found.Declared, err = v.declared(k); err != nil {
+	own := ownSource(img)
+	if found.Declared, err = v.declared(k, own); err != nil {
 		return found, err
 	}
+	found.Partial = !own && found.Declared != nil
 	b := verifyBoot(v.cfg, k)
-	return v.look(ctx, b, verifyPlan(b), img, found)
+	r, err := v.boot(ctx, b, verifyPlan(b), img)
+	if err != nil {
+		return found, err
+	}
+	found.Outcome, found.Detail, found.Taints = r.outcome, r.detail, r.taints
+	found.Observed, found.Cached = r.stream.Observations, r.cached
+	if at := oopsed(found.Observed); len(at) > 0 {
+		found.Detail = strings.Join(at, ", ") + ": " + found.Detail
+	}
+	return found, nil
 }
 
-// look fills in what a boot with this plan sees, now or in an earlier one with
-// the same inputs.
-func (v *verifier) look(ctx context.Context, b store.Boot, plan wire.Plan, img *kernel.Image, found store.Verification) (store.Verification, error) {
-	file, err := plan.Encode()
-	if err != nil {
-		return found, err
+// ownSource reports whether a kernel is built from its line's own source: Debian's
+// package of any version, or a tarball of one of the line's releases. A tree or
+// a git revision may hold anything.
+func ownSource(img *kernel.Image) bool {
+	switch img.Source.Spec.Kind {
+	case kernel.SourceGit, kernel.SourceTree:
+		return false
 	}
-	key, err := bootKey(v.cfg, b, file, img, v.initrd, v.qemu)
-	if err != nil {
-		return found, err
+	line := img.Spec.Line
+	return img.Release == line || strings.HasPrefix(img.Release, line+".") || strings.HasPrefix(img.Release, line+"-")
+}
+
+// foreignNote says what is not known of a source; empty for the line's own.
+func foreignNote(img *kernel.Image) string {
+	if ownSource(img) {
+		return ""
 	}
-	if stream := earlier(v.samples, key, v.say); stream != nil && v.cfg.SampleCache {
-		if parsed, err := wire.Parse(bytes.NewReader(stream)); err == nil {
-			found.Outcome, found.Observed, found.Cached = store.OK, parsed.Observations, true
-			return found, nil
-		}
-	}
-	return v.boot(ctx, b, file, key, img, found)
+	return fmt.Sprintf("%s (%s) isn't line %s's own source: base is described, other kernels are held against what their series change; copies are counted and held against nothing",
+		img.Source.Spec, img.Release, img.Spec.Line)
 }
 
 // declared is what a kernel declares of the probes; nil when it is described
-// only, as one with the user's own patches whose entry says nothing.
-func (v *verifier) declared(k config.Kernel) (map[string]string, error) {
+// only, as one with the user's own patches whose entry says nothing. What base
+// shows is known of the line's own source; on another a kernel is held against
+// what its series change, and base against nothing.
+func (v *verifier) declared(k config.Kernel, ownSource bool) (map[string]string, error) {
 	own := k.Declares()
 	if len(k.Patches) > 0 && own == nil {
 		return nil, nil
+	}
+	if !ownSource {
+		return images.Changed(k.Series, own)
 	}
 	values, declared, err := v.expected(k.Series, own)
 	if err != nil || !declared {
@@ -87,38 +98,55 @@ func (v *verifier) declared(k config.Kernel) (map[string]string, error) {
 	return values, nil
 }
 
-// boot runs the VM and fills in what came of it.
-func (v *verifier) boot(ctx context.Context, b store.Boot, plan []byte, key string, img *kernel.Image, found store.Verification) (store.Verification, error) {
+// booted is what came of one boot, now or earlier.
+type booted struct {
+	outcome, detail string // as store.Boot's
+	taints          []string
+	stream          wire.Stream
+	cached          bool
+}
+
+// boot runs a VM, or takes the stream of an earlier boot with the same inputs.
+func (v *verifier) boot(ctx context.Context, b store.Boot, p wire.Plan, img *kernel.Image) (booted, error) {
+	file, err := p.Encode()
+	if err != nil {
+		return booted{}, err
+	}
+	key, err := bootKey(v.cfg, b, file, img, v.initrd, v.qemu)
+	if err != nil {
+		return booted{}, err
+	}
+	if stream := earlier(v.samples, key, v.say); stream != nil && v.cfg.SampleCache {
+		if parsed, err := wire.Parse(bytes.NewReader(stream)); err == nil {
+			return booted{outcome: store.OK, stream: parsed, cached: true}, nil
+		}
+	}
 	spec := vmBoot(v.cfg, b, img.BzImage, v.tmp, v.console(b.Name))
 	defer os.Remove(spec.Initrd)
 	defer os.Remove(spec.Results)
-	if err := initrd.WithPlan(spec.Initrd, v.initrd, plan); err != nil {
-		return found, hostError("write an initramfs", err)
+	if err := initrd.WithPlan(spec.Initrd, v.initrd, file); err != nil {
+		return booted{}, hostError("write an initramfs", err)
 	}
 	result, err := vm.Run(ctx, spec)
 	if err != nil {
-		return found, err
+		return booted{}, err
 	}
-	found.Outcome, found.Detail, found.Taints = string(result.Outcome), result.Detail, result.Taints
-	found.Observed = result.Stream.Observations
-	if at := oopsed(found.Observed); len(at) > 0 {
-		found.Detail = strings.Join(at, ", ") + ": " + found.Detail
-	}
+	r := booted{outcome: string(result.Outcome), detail: result.Detail, taints: result.Taints, stream: result.Stream}
 	if result.Outcome != vm.OK {
 		v.say(fmt.Sprintf("boot %s: %s: %s\n%s", b.Name, result.Outcome, result.Detail, result.Tail))
-		return found, nil
+		return r, nil
 	}
 	if len(result.Taints) > 0 { // not one to be reused silently
-		return found, nil
+		return r, nil
 	}
 	stream, err := os.ReadFile(spec.Results)
 	if err != nil {
-		return found, hostError("read a result stream", err)
+		return r, hostError("read a result stream", err)
 	}
 	if err := v.samples.Put(key, stream); err != nil {
-		return found, hostError("keep what the probes saw in the cache", err)
+		return r, hostError("keep a boot's stream in the cache", err)
 	}
-	return found, nil
+	return r, nil
 }
 
 // oopsed are the probes under which the kernel oopsed.
@@ -199,102 +227,6 @@ func (s *session) barred(kernel string) string {
 		return verdict
 	}
 	return ""
-}
-
-// Verify builds the configuration's kernels, lets the probes look at each, and
-// prints the whole matrix. The error's status is 1 when a kernel is not what it
-// declares, or doesn't compile.
-func Verify(ctx context.Context, c config.Config, out, progressTo io.Writer, interactive bool) error {
-	p := newProgress(progressTo, interactive)
-	defer p.clear()
-	v, err := newVerifier(ctx, c, p)
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(v.tmp)
-	var built []subject
-	lost, err := buildAll(ctx, c, p, func(k config.Kernel, img *kernel.Image) { built = append(built, subject{k, img}) })
-	if err != nil {
-		return err
-	}
-	list, err := v.all(ctx, built, p)
-	if err != nil {
-		return err
-	}
-	p.clear()
-	if proof := stats.Prove(list, c.Baseline); proof != nil {
-		if err := report.Proof(out, proof); err != nil {
-			return fmt.Errorf("print the matrix: %w", err)
-		}
-		for _, k := range proof.Kernels {
-			if k.Verdict != store.OK {
-				lost = append(lost, fmt.Errorf("kernel %s is %s: %s", k.Name, k.Verdict, k.Why))
-			}
-		}
-	}
-	return exit.With(exit.Wrong, errors.Join(lost...))
-}
-
-func newVerifier(ctx context.Context, c config.Config, p *progress) (*verifier, error) {
-	cache, err := c.CacheDir()
-	if err != nil {
-		return nil, err
-	}
-	v := &verifier{cfg: c, samples: store.Cache{Dir: filepath.Join(cache, "samples")}, expected: images.Expected, say: p.say}
-	if v.qemu, err = vm.Version(ctx); err != nil {
-		return nil, err
-	}
-	guest, err := buildGuest(ctx, cache)
-	if err != nil {
-		return nil, err
-	}
-	if v.initrd, err = initrd.Build(ctx, cache, guest); err != nil {
-		return nil, err
-	}
-	if v.tmp, err = os.MkdirTemp("", "splicelab-"); err != nil {
-		return nil, hostError("make a temporary folder", err)
-	}
-	v.console = func(boot string) string { return filepath.Join(v.tmp, boot+".log") }
-	return v, nil
-}
-
-// subject is a kernel to be verified.
-type subject struct {
-	kernel config.Kernel
-	image  *kernel.Image
-}
-
-// all verifies kernels side by side; the results are in their order.
-func (v *verifier) all(ctx context.Context, list []subject, p *progress) ([]store.Verification, error) {
-	return sideBySide(ctx, v.cfg, list, p, v.verify)
-}
-
-// sideBySide looks at kernels, as many at a time as the configuration says; the
-// results are in their order.
-func sideBySide(ctx context.Context, c config.Config, list []subject, p *progress, look func(context.Context, config.Kernel, *kernel.Image) (store.Verification, error)) ([]store.Verification, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	found := make([]store.Verification, len(list))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for worker := range jobs(c) {
-		workers.Go(func() {
-			for i := range next {
-				p.proving(worker, list[i].kernel.Name)
-				var err error
-				if found[i], err = look(ctx, list[i].kernel, list[i].image); err != nil {
-					cancel(err)
-				}
-				p.rested(worker)
-			}
-		})
-	}
-	for i := range list {
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	return found, context.Cause(ctx)
 }
 
 // printVerifications prints the boots of a dry run that verify kernels.

@@ -372,3 +372,22 @@ func TestRealRunWithoutDeclarations(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The command prints what the probes saw and what was counted, and fails for a
+// kernel that declares something else.
+func TestRealVerifyCommand(t *testing.T) {
+	c := smoke(t)
+	c.Account, c.Workloads = true, []string{"user-pipe/*"}
+	c.Kernels = []config.Kernel{named(t, "base"), named(t, "sendfile-deopt")}
+	c.Kernels[1].Expect = []string{"T1=new"}
+	var out strings.Builder
+	err := Verify(t.Context(), c, Known(), &out, io.Discard, false)
+	if exit.StatusOf(err) != exit.Wrong || !strings.Contains(err.Error(), "kernel sendfile-deopt is not what it declares: T1 is old, declared new") {
+		t.Errorf("status %d: %v", exit.StatusOf(err), err)
+	}
+	for _, want := range []string{"old, NOT new", "user-pipe/vmsplice", "all of it is what the kernels declare"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it doesn't print %q:\n%s", want, out.String())
+		}
+	}
+}

@@ -104,7 +104,7 @@ func TestOwnPatchesDeclareNothing(t *testing.T) {
 		{config.Kernel{Name: "stacked", Series: []string{"socket-copy"}, Patches: []string{"fix.patch"}}, "", false},
 		{config.Kernel{Name: "declared", Patches: []string{"fix.patch"}, Expect: []string{"T1=old"}}, "old", false},
 	} {
-		probes, err := v.declared(tc.kernel)
+		probes, err := v.declared(tc.kernel, true)
 		if err != nil || probes["T1"] != tc.t1 {
 			t.Errorf("%s: declares T1 to be %q, want %q (%v)", tc.kernel.Name, probes["T1"], tc.t1, err)
 		}
@@ -122,5 +122,40 @@ func TestOopsed(t *testing.T) {
 	}
 	if got := strings.Join(oopsed(list), " "); got != "S1 S5" {
 		t.Errorf("got %q, want each probe once", got)
+	}
+}
+
+// What base shows is known of the line's own source alone; a series declares
+// what it changes on any.
+func TestDeclaredOnAnotherSource(t *testing.T) {
+	v := &verifier{expected: images.Expected}
+	image := func(kind kernel.SourceKind, release string) *kernel.Image {
+		return &kernel.Image{Spec: kernel.Spec{Line: "6.12"}, Release: release, Source: kernel.Source{Spec: kernel.SourceSpec{Kind: kind}}}
+	}
+	for _, tc := range []struct {
+		name string
+		img  *kernel.Image
+		own  bool
+	}{
+		{"Debian's", image(kernel.SourceDebian, "6.12.117"), true},
+		{"Debian's, a newer version", image(kernel.SourceDebian, "6.12.130"), true},
+		{"a tarball of the line", image(kernel.SourceTarball, "6.12.60"), true},
+		{"a release candidate's", image(kernel.SourceTarball, "6.12.0-rc3"), true},
+		{"a tarball of another line", image(kernel.SourceTarball, "6.1.120"), false},
+		{"a tarball of a line that begins alike", image(kernel.SourceTarball, "6.120.1"), false},
+		{"a git tree", image(kernel.SourceGit, "6.12.117"), false},
+		{"a tree", image(kernel.SourceTree, "6.12.117"), false},
+	} {
+		if got := ownSource(tc.img); got != tc.own || (foreignNote(tc.img) == "") != tc.own {
+			t.Errorf("%s: the line's own: %v (%s)", tc.name, got, foreignNote(tc.img))
+		}
+		base, err := v.declared(config.Kernel{Name: "base"}, ownSource(tc.img))
+		if err != nil || (base != nil) != tc.own {
+			t.Errorf("%s: base declares %v (%v)", tc.name, base, err)
+		}
+		got, err := v.declared(config.Kernel{Name: "socket-copy", Series: []string{"socket-copy"}}, ownSource(tc.img))
+		if _, base := got["P1"]; err != nil || got["T1"] != "old" || base != tc.own {
+			t.Errorf("%s: socket-copy declares %v (%v)", tc.name, got, err)
+		}
 	}
 }

@@ -73,7 +73,11 @@ func (g *grid) accountColumn(column []*stats.Account) {
 		case a.Disagree:
 			return "disagree", a.Notes
 		}
-		return fmt.Sprintf("%.2f%-*s%-*s", a.Copies, model, modelText(a), reference, referenceText(a)), a.Notes
+		text := fmt.Sprintf("%.2f%-*s%-*s", a.Copies, model, modelText(a), reference, referenceText(a))
+		if a.Contradicts {
+			text += " NOT " + declaredText(a)
+		}
+		return text, a.Notes
 	})
 }
 
@@ -91,6 +95,18 @@ func referenceText(a *stats.Account) string {
 	return ""
 }
 
+// declaredText is what the kernel declares, in the form of a cell.
+func declaredText(a *stats.Account) string {
+	switch d := a.Declared; {
+	case d.Refused:
+		return "refused"
+	case d.ByReference:
+		return fmt.Sprintf("%.2f ref", d.PerByte)
+	default:
+		return fmt.Sprintf("%.2f", d.PerByte)
+	}
+}
+
 // accountLegend explains what the table uses.
 func accountLegend(r *stats.Result) string {
 	has := func(is func(stats.Account) bool) bool { return slices.ContainsFunc(r.Accounts, is) }
@@ -106,6 +122,9 @@ func accountLegend(r *stats.Result) string {
 	}
 	if has(func(a stats.Account) bool { return a.Sink == r.HeadlineSink }) && has(func(a stats.Account) bool { return a.Sink != r.HeadlineSink && a.Sink != "" }) {
 		parts = append(parts, "a receiver that discards copies nothing out")
+	}
+	if has(func(a stats.Account) bool { return a.Contradicts }) {
+		parts = append(parts, "NOT: what the kernel declares instead")
 	}
 	for _, n := range r.Notes {
 		if has(func(a stats.Account) bool { return slices.Contains(a.Notes, n.Number) }) {

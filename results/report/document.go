@@ -95,6 +95,11 @@ func title(r *stats.Result) string {
 
 // warnings are what must be known before any figure is read.
 func (d *document) warnings(m store.Manifest, r *stats.Result) {
+	for _, p := range profiles(m) {
+		if p != usualProfile {
+			d.text(fmt.Sprintf("NOTE: the kernels are of profile %s: no figure here compares with one of another profile.", p))
+		}
+	}
 	for _, n := range slices.Compact(slices.Concat(pins(m), m.Notes)) {
 		d.text("NOTE: " + oneLine(n))
 	}
@@ -104,6 +109,18 @@ func (d *document) warnings(m store.Manifest, r *stats.Result) {
 			d.text(fmt.Sprintf("NOTE: %s [%d]", n.Text, n.Number))
 		}
 	}
+}
+
+// usualProfile is the one that a report needn't name above its figures.
+const usualProfile = "minimal"
+
+// profiles are those of the kernels, each once.
+func profiles(m store.Manifest) []string {
+	var names []string
+	for _, k := range m.Kernels {
+		names = appendNew(names, k.Spec.Profile)
+	}
+	return names
 }
 
 // pins are the sources that aren't those which were asked for, unless the

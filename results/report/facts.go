@@ -112,13 +112,12 @@ func hostFacts(m store.Manifest, r *stats.Result) []fact {
 	if cpus := argument(m.QEMUArgs, "-smp"); cpus != "" {
 		machine += ", CPUs " + cpus
 	}
-	var compilers, profiles []string
+	var compilers []string
 	for _, k := range m.Kernels {
 		compilers = appendNew(compilers, k.Compiler)
-		profiles = appendNew(profiles, k.Spec.Profile)
 	}
 	built := fmt.Sprintf("%s; configuration %s; guest agent by %s; lab %s",
-		strings.Join(compilers, ", "), strings.Join(profiles, ", "), m.GoVersion, m.Lab)
+		strings.Join(compilers, ", "), strings.Join(profiles(m), ", "), m.GoVersion, m.Lab)
 	return []fact{{"Machine", []string{machine}}, {"CPU models", conditionLines(m)}, {"Built by", []string{built}}, {"Boots", []string{bootLine(m, r)}}}
 }
 

@@ -9,10 +9,22 @@ import (
 	"splicelab/results/store"
 )
 
-// Proof prints the whole matrix of probes and kernels, as plain text.
-func Proof(w io.Writer, p *stats.Proof) error {
+// Verification prints what kernels do beside what they declare, as plain text:
+// the whole matrix of probes, the account of copies, and what is wrong.
+func Verification(w io.Writer, r *stats.Result) error {
 	d := document{}
-	d.proof(p, true)
+	d.proof(r.Proof, true)
+	d.accounts(r)
+	var notes []stats.Note
+	for _, n := range r.Notes {
+		if n.Kind.Wrong() && n.Kind != stats.Undeclared { // the matrix says it
+			notes = append(notes, n)
+		}
+	}
+	if len(notes) > 0 {
+		d.heading("What is wrong")
+		d.notes(notes)
+	}
 	return d.term(w)
 }
 
@@ -101,10 +113,14 @@ func provenLine(p *stats.Proof, k stats.ProvenKernel) string {
 	switch {
 	case k.Verdict != store.OK:
 		return fmt.Sprintf("%s is %s: %s.", k.Name, strings.ToUpper(k.Verdict), k.Why)
+	case k.Partial && len(k.Differs) > 0:
+		return fmt.Sprintf("%s declares what its series change; beyond that it differs from %s in %s.", k.Name, p.Baseline, strings.Join(k.Differs, ", "))
 	case k.Declares:
 		return ""
 	case k.Why != "":
 		return fmt.Sprintf("%s declares nothing; under the probes: %s.", k.Name, k.Why)
+	case k.Name == p.Baseline:
+		return fmt.Sprintf("%s declares nothing: it is described.", k.Name)
 	case len(k.Differs) > 0:
 		return fmt.Sprintf("%s declares nothing; it differs from %s in %s.", k.Name, p.Baseline, strings.Join(k.Differs, ", "))
 	}

@@ -303,10 +303,55 @@ func proven() stats.Proof {
 	}, "base")
 }
 
+// A profile that isn't the usual one stands above the figures, and in what the
+// terminal is left on.
+func TestProfileIsNamed(t *testing.T) {
+	m, r := load(t, troubled())
+	for _, profile := range []string{"minimal", "distro"} {
+		for i := range m.Kernels {
+			m.Kernels[i].Spec.Profile = profile
+		}
+		var whole, headline bytes.Buffer
+		if err := errors.Join(Write(&whole, "term", m, r), Headline(&headline, m, r)); err != nil {
+			t.Fatal(err)
+		}
+		for what, text := range map[string]string{"report": whole.String(), "headline": headline.String()} {
+			above, _, _ := strings.Cut(text, "CPU instructions per byte")
+			if named := strings.Contains(above, "the kernels are of profile distro"); named != (profile == "distro") {
+				t.Errorf("%s of profile %s: named: %v", what, profile, named)
+			}
+		}
+		if !strings.Contains(whole.String(), "configuration "+profile) {
+			t.Errorf("the facts don't name profile %s", profile)
+		}
+	}
+}
+
+// What lab verify prints of accounts: what is counted, what is declared, and
+// what failed; none of the notes on figures that it hasn't got.
+func TestVerificationGolden(t *testing.T) {
+	m, samples, err := store.Load(troubled().write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accounts []store.Sample
+	for _, s := range samples {
+		if s.Mode == store.ModeAccount {
+			accounts = append(accounts, s)
+		}
+	}
+	m.Verifications = nil
+	var buf bytes.Buffer
+	if err := Verification(&buf, stats.Count(m, accounts)); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "verification.txt", buf.Bytes())
+}
+
 func TestProofGolden(t *testing.T) {
 	p := proven()
 	var whole bytes.Buffer
-	if err := Proof(&whole, &p); err != nil {
+	if err := Verification(&whole, &stats.Result{Proof: &p}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "proof.txt", whole.Bytes())

@@ -27,8 +27,11 @@ type ProvenKernel struct {
 	Why string `json:"why,omitempty"`
 	// Declares is false for a kernel that is described only.
 	Declares bool `json:"declares"`
+	// Partial says that it declares only what its series change.
+	Partial bool `json:"partial,omitempty"`
 	// Differs are the probes that see something else on it than on the
-	// baseline.
+	// baseline; of a kernel that declares only what it changes, those of which
+	// it says nothing.
 	Differs []string `json:"differs,omitempty"`
 	// Taints are unexpected lines of its log while it was probed.
 	Taints []string `json:"taints,omitempty"`
@@ -87,15 +90,17 @@ func baselineFirst(list []store.Verification, baseline string) []store.Verificat
 // add appends a kernel's column; first is the first kernel, which is the
 // baseline if that was verified.
 func (p *Proof) add(v, first store.Verification) {
-	k := ProvenKernel{Name: v.Kernel, Verdict: v.Verdict(), Why: why(v), Declares: v.Declared != nil, Taints: v.Taints}
+	k := ProvenKernel{Name: v.Kernel, Verdict: v.Verdict(), Why: why(v), Declares: v.Declared != nil, Partial: v.Partial, Taints: v.Taints}
 	compare := first.Kernel == p.Baseline && first.Outcome == store.OK && v.Outcome == store.OK
 	for i := range p.Rows {
 		row := &p.Rows[i]
-		c := ProofCell{Observed: observed(v, row.Probe), Declared: v.Declared[row.Probe]}
+		want, declared := v.Declared[row.Probe]
+		declared = declared || v.Declared != nil && !v.Partial
+		c := ProofCell{Observed: observed(v, row.Probe), Declared: want}
 		told := v.Outcome == store.OK || strings.Contains(c.Observed, wire.ProbeOopsed)
-		c.Wrong = v.Declared != nil && told && c.Observed != c.Declared
+		c.Wrong = declared && told && c.Observed != c.Declared
 		c.Differs = compare && c.Observed != observed(first, row.Probe)
-		if c.Differs {
+		if c.Differs && !(v.Partial && declared) {
 			k.Differs = append(k.Differs, row.Probe)
 		}
 		row.Cells = append(row.Cells, c)

@@ -115,3 +115,37 @@ func TestUndeclaredNote(t *testing.T) {
 		}
 	}
 }
+
+// A kernel that declares only what its series change is held against that, and
+// what else differs from base is told.
+func TestProveOnAnotherSource(t *testing.T) {
+	saw := func(t1, p1 string) []wire.Observation {
+		return []wire.Observation{{Probe: "T1", Value: t1}, {Probe: "P1", Value: p1}}
+	}
+	declared := map[string]string{"T1": "old"}
+	p := Prove([]store.Verification{
+		{Kernel: "base", Outcome: store.OK, Observed: saw("new", "65536")},
+		{Kernel: "as-declared", Outcome: store.OK, Declared: declared, Partial: true, Observed: saw("old", "65536")},
+		{Kernel: "and-more", Outcome: store.OK, Declared: declared, Partial: true, Observed: saw("old", "blocks")},
+		{Kernel: "not", Outcome: store.OK, Declared: declared, Partial: true, Observed: saw("new", "65536")},
+	}, "base")
+	type verdict struct {
+		verdict string
+		differs []string
+	}
+	var got []verdict
+	for _, k := range p.Kernels {
+		got = append(got, verdict{k.Verdict, k.Differs})
+	}
+	want := []verdict{{store.OK, nil}, {store.OK, nil}, {store.OK, []string{"P1"}}, {store.NotDeclared, nil}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(verdict{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for i, row := range p.Rows {
+		for j, c := range row.Cells {
+			if wrong := i == 0 && j == 3; c.Wrong != wrong {
+				t.Errorf("%s on %s: wrong is %v, want %v", row.Probe, p.Kernels[j].Name, c.Wrong, wrong)
+			}
+		}
+	}
+}

@@ -26,6 +26,8 @@ func TestVerification(t *testing.T) {
 			NotDeclared, []Mismatch{{"T1", "", "", "old"}}},
 		{"a probe not declared", Verification{Outcome: OK, Declared: map[string]string{}, Observed: []wire.Observation{saw("P1", "", "65536")}},
 			NotDeclared, []Mismatch{{"P1", "", "65536", ""}}},
+		{"a probe not declared, of some that are", Verification{Outcome: OK, Partial: true, Declared: map[string]string{"T1": "old"}, Observed: []wire.Observation{saw("P1", "", "65536"), saw("T1", "a", "new")}},
+			NotDeclared, []Mismatch{{"T1", "a", "new", "old"}}},
 		{"nothing declared", Verification{Outcome: OK, Observed: []wire.Observation{saw("P1", "", "failed: x")}}, OK, nil},
 		{"an oops", Verification{Outcome: "oops", Declared: map[string]string{}}, NotProven, nil},
 		{"an oops of a kernel that declares nothing", Verification{Outcome: "oops"}, OK, nil},

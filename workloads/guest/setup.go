@@ -53,6 +53,9 @@ func setUp() (settings map[string]string, err error) {
 	if settings["net.ipv4.tcp_congestion_control"], err = readLine("/proc/sys/net/ipv4/tcp_congestion_control"); err != nil {
 		return nil, err
 	}
+	if settings["CPU vulnerabilities"], err = vulnerabilities("/sys/devices/system/cpu/vulnerabilities"); err != nil {
+		return nil, err
+	}
 	return settings, loopbackUp()
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,13 @@ func bootRun() error {
 	if err != nil {
 		return err
 	}
+	group, err := makeGroup()
+	if err != nil {
+		return err
+	}
+	if group != "" {
+		settings["memory accounting"] = "in a group of its own"
+	}
 	port, err := openPort(resultPort)
 	if err != nil {
 		return err
@@ -83,7 +91,7 @@ func bootRun() error {
 	if planErr != nil {
 		return finish(out, port, nil, &wire.Fault{Outcome: "agent error", Detail: planErr.Error()})
 	}
-	samples, fault := runWorker(plan)
+	samples, fault := runWorker(plan, group)
 	if plan.Kind == wire.KindFault {
 		samples = faultSamples()
 	}
@@ -133,8 +141,9 @@ func readPlan() (wire.Plan, error) {
 
 // runWorker starts the worker and collects its samples, a batch a cell. A
 // worker that is silent for longer than a cell's deadline, in guest time, is a
-// hang; one that ends badly is the agent's failure.
-func runWorker(plan wire.Plan) ([]wire.Sample, *wire.Fault) {
+// hang; one that ends badly is the agent's failure. It runs in the control
+// group, if one is named.
+func runWorker(plan wire.Plan, group string) ([]wire.Sample, *wire.Fault) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, agentFault(fmt.Errorf("pipe: %w", err))
@@ -152,7 +161,7 @@ func runWorker(plan wire.Plan) ([]wire.Sample, *wire.Fault) {
 	cmd.Env = []string{"GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
 	cmd.ExtraFiles = []*os.File{w}
-	if err := cmd.Start(); err != nil {
+	if err := startIn(group, cmd); err != nil {
 		return nil, agentFault(fmt.Errorf("start the worker: %w", err))
 	}
 	w.Close()
@@ -169,6 +178,21 @@ func runWorker(plan wire.Plan) ([]wire.Sample, *wire.Fault) {
 		return samples, agentFault(fmt.Errorf("worker: %w", err))
 	}
 	return samples, nil
+}
+
+// startIn starts a command in a control group, from its first instruction on; ""
+// is the root.
+func startIn(group string, cmd *exec.Cmd) error {
+	if group == "" {
+		return cmd.Start()
+	}
+	dir, err := os.Open(group)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+	return cmd.Start()
 }
 
 func agentFault(err error) *wire.Fault {
