@@ -1,11 +1,10 @@
 package copypath
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"regexp"
-	"strconv"
-	"unsafe"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +20,14 @@ func hugePipe() Family {
 	return f
 }
 
+// hugePagesFile says who gets huge pages: always, madvise, never.
+const hugePagesFile = "/sys/kernel/mm/transparent_hugepage/enabled"
+
 func connectHugePipe(c *Cell) error {
+	// A machine of less than 512 MiB begins with never (hugepage_init).
+	if err := os.WriteFile(hugePagesFile, []byte("madvise"), 0); err != nil {
+		return fmt.Errorf("allow huge pages: %w", err)
+	}
 	huge, err := c.hugeMemory(SourceBytes)
 	if err != nil {
 		return err
@@ -44,37 +50,36 @@ func (c *Cell) hugeMemory(n int) ([]byte, error) {
 	if err := unix.Madvise(b, unix.MADV_HUGEPAGE); err != nil {
 		return nil, fmt.Errorf("ask for huge pages: %w", err)
 	}
-	for i := 0; i < n; i += os.Getpagesize() {
-		b[i] = 1
-	}
-	got, err := hugeBytes(uintptr(unsafe.Pointer(&b[0])))
+	before, err := hugeBytes()
 	if err != nil {
 		return nil, err
 	}
-	if got != n {
-		return nil, fmt.Errorf("of %d bytes that are to be on huge pages %d are", n, got)
+	for i := 0; i < n; i += os.Getpagesize() {
+		b[i] = 1
+	}
+	after, err := hugeBytes()
+	if err != nil {
+		return nil, err
+	}
+	if after-before != n {
+		return nil, fmt.Errorf("of %d bytes that are to be on huge pages %d are", n, after-before)
 	}
 	return b, nil
 }
 
-// anonHuge finds a mapping that begins at an address and what of it is on huge
-// pages, in KiB (proc_pid_smaps).
-const anonHuge = `(?m)^%x-(?:.*\n)(?:[A-Z].*\n)*?AnonHugePages: +(\d+) kB`
-
-// hugeBytes is how much of the mapping that begins at an address is on huge
-// pages. The kernel splits a mapping where part of it is advised.
-func hugeBytes(at uintptr) (int, error) {
-	text, err := os.ReadFile("/proc/self/smaps")
+// hugeBytes is how much anonymous memory of all processes is on huge pages.
+// That of a mapping alone is in /proc/self/smaps, which the lab's kernels don't
+// have (PROC_PAGE_MONITOR).
+func hugeBytes() (int, error) {
+	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
-		return 0, fmt.Errorf("which memory is on huge pages: %w", err)
+		return 0, fmt.Errorf("how much memory is on huge pages: %w", err)
 	}
-	m := regexp.MustCompile(fmt.Sprintf(anonHuge, at)).FindSubmatch(text)
-	if m == nil {
-		return 0, fmt.Errorf("which memory is on huge pages: no mapping at %#x", at)
+	for line := range strings.Lines(string(text)) {
+		var kib int
+		if n, _ := fmt.Sscanf(line, "AnonHugePages: %d kB", &kib); n == 1 {
+			return kib << 10, nil
+		}
 	}
-	kib, err := strconv.Atoi(string(m[1]))
-	if err != nil {
-		return 0, fmt.Errorf("which memory is on huge pages: %w", err)
-	}
-	return kib << 10, nil
+	return 0, errors.New("how much memory is on huge pages: not in /proc/meminfo (TRANSPARENT_HUGEPAGE)")
 }
