@@ -94,6 +94,34 @@ func TestCheckFailsBeforeATransfer(t *testing.T) {
 	})
 }
 
+// The other end of a stream knows the method, too.
+func TestReceiver(t *testing.T) {
+	eachCell(t, []int64{4096}, func(t *testing.T, c *Cell) {
+		if !c.family.Has(wire.ScheduleStream) {
+			return
+		}
+		fd, err := unix.Dup(c.ReceiverFD())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewReceiver(c.family, c.method, fd, c.chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		n := 4 * c.chunk // less than any pipe holds
+		if err := c.Prepare(wire.ScheduleStream, n); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.Send(n).Err(), r.Receive(n, c.family.Sinks[0]).Err()); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CheckTail(n, r.Tail()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A timed region that allocates would measure Go's allocator.
 func TestLockstepAllocatesNothing(t *testing.T) {
 	eachCell(t, []int64{4096}, func(t *testing.T, c *Cell) {
