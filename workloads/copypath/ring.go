@@ -24,7 +24,7 @@ const (
 
 	// One thread submits, and the kernel's own work for it is done when it
 	// waits, not whenever it is interrupted: what io_uring_setup(2) advises.
-	setupFlags = 1<<12 | 1<<13 // SINGLE_ISSUER, DEFER_TASKRUN
+	setupFlags = 1<<12 | 1<<13 | 1<<3 // SINGLE_ISSUER, DEFER_TASKRUN, CQSIZE
 
 	enterGetEvents = 1 << 0
 	featSingleMmap = 1 << 0
@@ -64,8 +64,13 @@ type cqe struct {
 // noOffset is that of a pipe or socket.
 const noOffset = ^uint64(0)
 
-// ringEntries is room for more than a chunk takes.
-const ringEntries = 8
+// ringEntries is room for more than a chunk takes, ringCompletions for the
+// notifications of all that a full socket buffer holds, by chunks of 4 KiB: what
+// doesn't fit the kernel has to allocate memory for (io_cqring_event_overflow).
+const (
+	ringEntries     = 8
+	ringCompletions = 2048
+)
 
 // ring is an io_uring by raw system calls. Only the thread that made it may use
 // it.
@@ -83,7 +88,7 @@ type ring struct {
 
 // openRing gives the cell a ring, until Close.
 func (c *Cell) openRing() error {
-	p := ringParams{flags: setupFlags}
+	p := ringParams{flags: setupFlags, cqEntries: ringCompletions}
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, ringEntries, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return fmt.Errorf("io_uring_setup: %w", errno)
