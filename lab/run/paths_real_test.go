@@ -18,7 +18,13 @@ import (
 )
 
 // Every path runs on every kernel and copies what the kernel declares.
-func TestRealPathsCopyAsDeclared(t *testing.T) {
+func TestRealCopiesOfEveryPath(t *testing.T) {
+	for _, line := range testedLines() {
+		t.Run(line, func(t *testing.T) { everyPath(t, line) })
+	}
+}
+
+func everyPath(t *testing.T, line string) {
 	f := shared(t)
 	kernels, families := ready(t), copypath.Families()
 	if testing.Short() { // make test; make test-all runs all of them on all kernels
@@ -33,11 +39,11 @@ func TestRealPathsCopyAsDeclared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		img := f.build(t, spec(t, k.Name, k.Series))
+		img := f.build(t, lineSpec(t, line, k.Name, k.Series))
 		for _, family := range families {
 			t.Run(k.Name+"/"+family.Name, func(t *testing.T) {
 				r := boot(t, f.vm(t, img, plainCPU, wire.Plan{
-					Kind: wire.KindAccount, Family: family.Name, Line: "6.12", Seed: 1, Chunks: []int64{65536}, CellDeadline: 60,
+					Kind: wire.KindAccount, Family: family.Name, Line: line, Seed: 1, Chunks: []int64{65536}, CellDeadline: 60,
 				}))
 				if r.Outcome != vm.OK {
 					t.Fatalf("%s: %s\n%s", r.Outcome, r.Detail, r.Tail)
