@@ -28,6 +28,8 @@ type Cell struct {
 	tx, rx int      // where the sender writes, where the receiver reads
 	out    int      // the sink's file; -1 where the sink is none
 	pipe   [2]int   // splice's pipe: read end, write end
+	ring   *ring    // io_uring's; nil where there is none
+	user   []byte   // the source in user memory
 	buf    []byte   // the sender's user memory, for read-send
 	in     []byte   // the receiver's
 	fds    []int    // to be closed
@@ -36,7 +38,7 @@ type Cell struct {
 
 // Open connects a cell. The caller closes it.
 func Open(f Family, m Method, chunk int64, src *Source) (*Cell, error) {
-	c := &Cell{family: f, method: m, chunk: chunk, src: src, receive: f.receiver(m), out: -1, pipe: [2]int{-1, -1}}
+	c := &Cell{family: f, method: m, chunk: chunk, src: src, user: src.User, receive: f.receiver(m), out: -1, pipe: [2]int{-1, -1}}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s, chunk %d: %w", f.Path(m), chunk, err), c.Close())
 	}
@@ -66,7 +68,7 @@ func (c *Cell) Close() error {
 	for _, b := range c.maps {
 		errs = append(errs, unix.Munmap(b))
 	}
-	c.fds, c.maps, c.buf, c.in = nil, nil, nil, nil
+	c.fds, c.maps, c.ring, c.user, c.buf, c.in = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -87,11 +89,15 @@ func (c *Cell) newPipe() ([2]int, error) {
 		return p, fmt.Errorf("pipe: %w", err)
 	}
 	c.fds = append(c.fds, p[0], p[1])
+	return p, c.sizePipe(p[1])
+}
+
+func (c *Cell) sizePipe(fd int) error {
 	size := max(64<<10, 2*c.chunk)
-	if _, err := unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, int(size)); err != nil {
-		return p, fmt.Errorf("set the pipe's size to %d bytes: %w", size, err)
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, int(size)); err != nil {
+		return fmt.Errorf("set the pipe's size to %d bytes: %w", size, err)
 	}
-	return p, nil
+	return nil
 }
 
 // span returns where the chunk at position pos of a transfer lies in the

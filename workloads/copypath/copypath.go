@@ -83,7 +83,13 @@ func (f Family) receiver(m Method) receiver {
 func (f Family) Path(m Method) string { return f.Name + "/" + m.Name }
 
 // Families returns all families, in the order of reports.
-func Families() []Family { return []Family{fileTCP(), fileUnix(), userPipe(), fileFile(), fileNull()} }
+func Families() []Family {
+	return []Family{
+		fileTCP(), fileUnix(), userPipe(),
+		userFIFO(), hugePipe(), pipeUser(), filePipe(), userPipeFile(), tcpPipeFile(), fileFile(), fileNull(),
+		fileUringTCP(), userUringTCP(), fileAlg(),
+	}
+}
 
 // Lookup returns the family of that name.
 func Lookup(name string) (Family, error) {

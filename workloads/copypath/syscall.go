@@ -12,7 +12,7 @@ import (
 type Status struct {
 	Op    string // the system call; empty: all went well
 	Errno unix.Errno
-	Short bool // the call moved nothing, though bytes were due
+	Short bool // the call moved too few bytes
 }
 
 // ok is the Status of a step that did what it should.
@@ -24,7 +24,7 @@ func (s Status) Err() error {
 	case s.Op == "":
 		return nil
 	case s.Short:
-		return fmt.Errorf("%s: moved 0 bytes, more were due", s.Op)
+		return fmt.Errorf("%s: moved too few bytes", s.Op)
 	default:
 		return fmt.Errorf("%s: %w", s.Op, s.Errno)
 	}

@@ -20,11 +20,11 @@ func connectPipe(c *Cell) error {
 }
 
 func sendVmsplice(c *Cell, off, n int64) Status {
-	return moveAll(c.tx, c.src.User[off:off+n], sysVmsplice)
+	return moveAll(c.tx, c.user[off:off+n], sysVmsplice)
 }
 
 func sendWrite(c *Cell, off, n int64) Status {
-	return moveAll(c.tx, c.src.User[off:off+n], sysWrite)
+	return moveAll(c.tx, c.user[off:off+n], sysWrite)
 }
 
 func receivePipe(c *Cell, _, n, _ int64) Status {
