@@ -38,6 +38,9 @@ func printList(io Streams, cfg config.Config, paths []Path, runs []storedRun) er
 		fmt.Fprintf(out, "  %s\t%s%s\n", k.Name, strings.Join(slices.Concat(k.Series, k.Patches), " + "), role(cfg, k.Name))
 	}
 	fmt.Fprintln(out, "\nWorkloads")
+	for _, p := range cfg.Programs {
+		paths = append(slices.Clip(paths), Path{Name: p.Path(), About: p.About})
+	}
 	for _, p := range paths {
 		mark := ""
 		if !cfg.Shows(p.Name) {
