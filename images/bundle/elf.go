@@ -116,6 +116,9 @@ func (c *collector) addLibrary(name, guest, host string, dirs []string) error {
 	for _, dir := range append(folders, libraryDirs...) {
 		places = append(places, path.Join(dir, name))
 	}
+	if strings.Contains(name, "/") { // the loader takes it for a path
+		places = []string{name}
+	}
 	if found, err := c.addFrom(places...); found || err != nil {
 		return err
 	}
