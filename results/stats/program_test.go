@@ -25,7 +25,7 @@ func program(kernel, metric string) Key {
 	return Key{Workload: "own/bench", Schedule: "program", Condition: "plain", Kernel: kernel, Metric: metric}
 }
 
-func line(name string, n int64, value float64, unit string) wire.Benchmark {
+func benchLine(name string, n int64, value float64, unit string) wire.Benchmark {
 	return wire.Benchmark{Name: name, N: n, Values: []wire.Value{{Value: value, Unit: unit}}}
 }
 
@@ -37,9 +37,9 @@ func TestProgramMetrics(t *testing.T) {
 		want       map[string]float64
 	}{
 		{"nothing", nil, map[string]float64{"insns/run": 6000}},
-		{"one", []wire.Benchmark{line("A", 30, 5, "x/s")}, map[string]float64{"insns/op": 200, "x/s": 5}},
-		{"one, twice", []wire.Benchmark{line("A", 30, 5, "x/s"), line("A", 10, 7, "x/s")}, map[string]float64{"insns/op": 150, "x/s": 6}},
-		{"two", []wire.Benchmark{line("A", 30, 5, "x/s"), line("B", 10, 7, "x/s")}, map[string]float64{"insns/run": 6000, "A x/s": 5, "B x/s": 7}},
+		{"one", []wire.Benchmark{benchLine("A", 30, 5, "x/s")}, map[string]float64{"insns/op": 200, "x/s": 5}},
+		{"one, twice", []wire.Benchmark{benchLine("A", 30, 5, "x/s"), benchLine("A", 10, 7, "x/s")}, map[string]float64{"insns/op": 150, "x/s": 6}},
+		{"two", []wire.Benchmark{benchLine("A", 30, 5, "x/s"), benchLine("B", 10, 7, "x/s")}, map[string]float64{"insns/run": 6000, "A x/s": 5, "B x/s": 7}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBed("base")
@@ -58,9 +58,9 @@ func TestProgramMetrics(t *testing.T) {
 // Each metric has a noise line of its own, and copy paths another.
 func TestProgramNoise(t *testing.T) {
 	b := newBed("base", "patched", "shifted")
-	b.run("base", 1000, line("A", 1, 100, "x/s"))
-	b.run("shifted", 1001, line("A", 1, 110, "x/s"))
-	b.run("patched", 1005, line("A", 1, 105, "x/s"))
+	b.run("base", 1000, benchLine("A", 1, 100, "x/s"))
+	b.run("shifted", 1001, benchLine("A", 1, 110, "x/s"))
+	b.run("patched", 1005, benchLine("A", 1, 105, "x/s"))
 	b.add(lock("base", "plain", "read"), 2, 1000)
 	b.add(lock("shifted", "plain", "read"), 2, 1080)
 	r := b.count()
@@ -84,8 +84,8 @@ func TestProgramNoise(t *testing.T) {
 // A change against nothing is no change, and a failed run no figure.
 func TestProgramWithoutFigures(t *testing.T) {
 	b := newBed("base", "patched")
-	b.run("base", 1000, line("A", 1, 0, "lost/s"))
-	b.run("patched", 1000, line("A", 1, 3, "lost/s"))
+	b.run("base", 1000, benchLine("A", 1, 0, "lost/s"))
+	b.run("patched", 1000, benchLine("A", 1, 3, "lost/s"))
 	b.run("patched", 1000).Outcome = "exit status 1; its last words: no"
 	r := b.count()
 	if c := r.Cell(program("patched", "lost/s")); c == nil || c.Change != nil || c.Samples != 1 {
