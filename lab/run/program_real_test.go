@@ -13,7 +13,9 @@ import (
 
 	"splicelab/lab/config"
 	"splicelab/lab/exit"
+	"splicelab/results/stats"
 	"splicelab/results/store"
+	"splicelab/workloads/wire"
 )
 
 // benchSource is a program that does as its argument says. It counts after 10
@@ -130,5 +132,53 @@ func TestRealProgramFails(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// stress-ng, which isn't ours: the shipped configuration with few operations.
+// It gives the same digits twice, and tells vmsplice that copies from one that
+// doesn't.
+func TestRealStressNG(t *testing.T) {
+	c, err := config.Load(config.Options{File: "configs/stress-ng.yaml", Known: Known()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err = c.Choose("--kernel", []string{"vmsplice-wrapper"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = c.WithoutControl()
+	c.Conditions, c.RepeatTrials, c.SampleCache, c.Out = c.Conditions[:1], 10, false, filepath.Join(t.TempDir(), "run")
+	for _, p := range c.Programs {
+		p.Command[len(p.Command)-1] = "100"
+	}
+	var plan strings.Builder
+	if err := DryRun(&plan, c, Known()); err != nil || !strings.Contains(plan.String(), "20 boots") {
+		t.Fatalf("%v, want 20 boots:\n%s", err, plan.String())
+	}
+	if testing.Short() { // make test-all fetches its packages, and runs it
+		return
+	}
+	if err := Run(t.Context(), Request{Config: c, Known: Known(), Command: "lab run", Out: io.Discard, Err: io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+	m, samples, err := store.Load(c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := stats.Count(m, samples)
+	for _, p := range c.Programs {
+		key := stats.Key{Workload: p.Path(), Schedule: wire.ScheduleProgram, Condition: c.Conditions[0].Name, Kernel: "vmsplice-wrapper", Metric: stats.MetricPerOp}
+		cell := result.Cell(key)
+		if cell == nil || cell.Change == nil {
+			t.Errorf("%s: no change: %+v", p.Name, cell)
+			continue
+		}
+		if p.Name == "vm-splice" {
+			key.Metric = "calls/s"
+			if calls := result.Cell(key); calls == nil || calls.Change == nil || *calls.Change > -50 {
+				t.Errorf("vmsplice that copies makes as many calls a second: %+v", calls)
+			}
+		}
 	}
 }

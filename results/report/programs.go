@@ -106,8 +106,16 @@ func programGrid(r *stats.Result, kernels, conditions []string, shown func(stats
 
 // programNoise is the noise line of each of the programs' metrics.
 func (d *document) programNoise(r *stats.Result) {
-	for _, n := range r.ProgramNoise {
-		d.text(fmt.Sprintf("Noise line of %s: %.2f%%, the largest change of the control %s in %d programs' cells (%s, %s).", n.Metric, n.Percent, r.Control, n.Cells, n.At.Workload, n.At.Condition))
+	var list []string
+	for i, n := range r.ProgramNoise {
+		text := fmt.Sprintf("%s %.2f%%", n.Metric, n.Percent)
+		if i == 0 || r.ProgramNoise[i-1].Workload != n.Workload {
+			text = n.Workload + " " + text
+		}
+		list = append(list, text)
+	}
+	if len(list) > 0 {
+		d.text(fmt.Sprintf("Noise lines of programs: %s: the largest change of the control %s, and 0.1%% at least. No smaller change is called one.", strings.Join(list, ", "), r.Control))
 	}
 }
 

@@ -89,34 +89,39 @@ func (c *counter) addValue(key Key, s store.Sample, value float64) {
 	}
 }
 
-// MetricNoise is the noise line of one metric of programs: a program's own
-// figures may be far coarser than instructions.
+// MetricNoise is the noise line of one metric of one program: a program whose
+// processes run free is noisier than one that works alone, and its own figures
+// may be far coarser than instructions.
 type MetricNoise struct {
-	Metric  string  `json:"metric"`
-	Percent float64 `json:"percent"` // absolute
-	At      Key     `json:"at"`
+	Workload string `json:"workload"`
+	Metric   string `json:"metric"`
+	// Percent is absolute. It is programResolution at least: a program has a cell
+	// a condition, which may agree by chance.
+	Percent float64 `json:"percent"`
 	Cells   int     `json:"cells"`
 }
 
-// programNoise finds the control's largest change of each metric, in the order
-// of the tables.
+// programResolution is that of count mode, in percent (design.md).
+const programResolution = 0.1
+
+// programNoise finds the control's largest change of each program's metrics, in
+// the order of the tables.
 func (r *Result) programNoise() {
-	at := map[string]int{}
+	at := map[[2]string]int{}
 	for _, c := range r.Cells {
 		if c.Metric == "" || r.Control == "" || c.Kernel != r.Control || c.Change == nil {
 			continue
 		}
-		i, ok := at[c.Metric]
+		key := [2]string{c.Workload, c.Metric}
+		i, ok := at[key]
 		if !ok {
 			i = len(r.ProgramNoise)
-			at[c.Metric] = i
-			r.ProgramNoise = append(r.ProgramNoise, MetricNoise{Metric: c.Metric, At: c.Key})
+			at[key] = i
+			r.ProgramNoise = append(r.ProgramNoise, MetricNoise{Workload: c.Workload, Metric: c.Metric, Percent: programResolution})
 		}
 		n := &r.ProgramNoise[i]
 		n.Cells++
-		if size := math.Abs(*c.Change); size > n.Percent {
-			n.Percent, n.At = size, c.Key
-		}
+		n.Percent = max(n.Percent, math.Abs(*c.Change))
 	}
 }
 
@@ -127,7 +132,7 @@ func (r *Result) Limit(k Key) (percent float64, known bool) {
 		return r.Noise.Percent, r.Noise.Known
 	}
 	for _, n := range r.ProgramNoise {
-		if n.Metric == k.Metric {
+		if n.Workload == k.Workload && n.Metric == k.Metric {
 			return n.Percent, true
 		}
 	}

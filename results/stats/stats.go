@@ -182,7 +182,7 @@ type Result struct {
 	HeadlineSink  string `json:"headline_sink"`
 	Seeds         int    `json:"seeds"`
 	Noise         Noise  `json:"noise"`
-	// ProgramNoise is that of programs, by metric.
+	// ProgramNoise is that of programs.
 	ProgramNoise []MetricNoise `json:"program_noise,omitempty"`
 	// Proof is what the probes saw; nil when no kernel was verified.
 	Proof *Proof `json:"proof,omitempty"`
