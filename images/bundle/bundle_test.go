@@ -145,7 +145,7 @@ func TestErrors(t *testing.T) {
 		{"not executable", "quiet", []string{dir + "/quiet"}, dir + "/quiet may not be executed: chmod +x"},
 		{"another architecture", "foreign", []string{dir + "/foreign"}, dir + "/foreign is neither an x86-64 program nor a script: another architecture: it is for EM_AARCH64, ELFCLASS64"},
 		{"damaged", "damaged", []string{dir + "/damaged"}, dir + "/damaged is neither an x86-64 program nor a script: a damaged ELF file"},
-		{"no program", "plain", []string{dir + "/plain"}, dir + "/plain is neither an x86-64 program nor a script: no ELF file, and it doesn't begin with #!"},
+		{"no program", "plain", []string{dir + "/plain"}, dir + "/plain is neither an x86-64 program nor a script: no ELF file, and its first line isn't that of a script"},
 		{"no shell", "sh", []string{dir + "/sh"}, `its interpreter "/bin/sh" is not in the VM, which has no shell of its own: add packages: [busybox-static]`},
 		{"no library", "lost", []string{dir + "/lost"}, "/lost needs the library libnowhere.so, which isn't here: name it under files"},
 		{"no library at its path", "moved", []string{dir + "/moved"}, "/moved needs the library " + dir + "/gone/unnamed.so, which isn't here: name it under files"},

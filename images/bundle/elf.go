@@ -23,7 +23,7 @@ var errForeign = errors.New("another architecture")
 // readELF reads an x86-64 program or library.
 func readELF(data []byte) (*elf.File, error) {
 	if !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
-		return nil, errors.New("no ELF file, and it doesn't begin with #!")
+		return nil, errors.New("no ELF file, and its first line isn't that of a script")
 	}
 	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
