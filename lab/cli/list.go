@@ -99,6 +99,12 @@ func printList(io Streams, cfg config.Config, paths []Path, copies map[string]ma
 		}
 		fmt.Fprintf(out, "    %s\t%s%s\n\t%s\n", p.Name, p.About, mark, copiesText(cfg, copies, p.Name))
 	}
+	if len(cfg.Programs) > 0 {
+		fmt.Fprintln(out, "  programs of your own")
+	}
+	for _, p := range cfg.Programs {
+		fmt.Fprintf(out, "    %s\t%s\n", p.Path(), p.About)
+	}
 	fmt.Fprintln(out, "\nConditions")
 	for _, c := range cfg.Conditions {
 		on := "all kernels"

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"io"
 	"strconv"
@@ -11,15 +12,17 @@ import (
 	"splicelab/workloads/wire"
 )
 
-// csvHeader names the columns. Values are in instructions per byte delivered,
-// changes in percent, chunks in bytes. copies and by_reference are those of the
-// account, per byte delivered. A row of the schedule "crossover" is one
-// (crossoverRows).
+// csvHeader names the columns. Values are in the metric, changes in percent,
+// chunks in bytes. copies and by_reference are those of the account, per byte
+// delivered. A row of the schedule "crossover" is one (crossoverRows).
 var csvHeader = []string{
 	"workload", "schedule", "sink", "chunk", "condition", "kernel", "boots", "samples",
 	"median", "min", "max", "modes", "change_percent", "user_copies", "copies", "by_reference", "flags", "notes",
-	"against", "chunk_low", "chunk_high",
+	"against", "chunk_low", "chunk_high", "metric",
 }
+
+// metricPerByte is the metric of copy paths.
+const metricPerByte = "insns/B"
 
 // writeCSV writes one row a cell, the control kernel's among them. A stream
 // cell has no median and no change; its modes are median x samples.
@@ -40,7 +43,7 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 		}
 		all, referenced := accountOf(r, c)
 		median, change := "", ""
-		if c.Schedule == wire.ScheduleLockstep {
+		if c.Schedule != wire.ScheduleStream {
 			median = exact(c.InsnPerByte.Median)
 		}
 		if c.Change != nil {
@@ -51,7 +54,7 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 			strconv.Itoa(c.Boots), strconv.Itoa(c.Samples),
 			median, exact(c.InsnPerByte.Min), exact(c.InsnPerByte.Max), modesText(c.Modes),
 			change, userCopies, all, referenced, strings.Join(flags(r, c), ";"), notesText(c.Notes),
-			"", "", "",
+			"", "", "", cmp.Or(c.Metric, metricPerByte),
 		})
 		if err != nil {
 			return err
@@ -96,7 +99,7 @@ func flags(r *stats.Result, c *stats.Cell) []string {
 	case c.Control:
 		out = append(out, "control row")
 	}
-	if c.Change != nil && r.Noise.Known && !c.Called {
+	if _, known := r.Limit(c.Key); c.Change != nil && known && !c.Called {
 		out = append(out, "within noise")
 	}
 	for _, factor := range c.DependsOn {

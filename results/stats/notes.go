@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"splicelab/results/store"
+	"splicelab/workloads/wire"
 )
 
 func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
@@ -160,13 +161,14 @@ func (c *counter) noteFailed() {
 
 // noteControl tells which conditions have no noise of their own.
 func (c *counter) noteControl(r *Result) {
-	if !r.Noise.Known {
+	if !r.Noise.Known && len(r.ProgramNoise) == 0 {
 		c.pending.add(Note{Kind: NoControl, Text: "no control was measured: there is no noise line, and no change is called one"}, nil)
 		return
 	}
 	var without []string
 	for _, name := range r.Conditions {
-		if !slices.ContainsFunc(r.Noise.ByCondition, func(p NoisePart) bool { return p.Condition == name }) {
+		ofProgram := func(c Cell) bool { return c.Metric != "" && c.Kernel == r.Control && c.Condition == name }
+		if !slices.ContainsFunc(r.Noise.ByCondition, func(p NoisePart) bool { return p.Condition == name }) && !slices.ContainsFunc(r.Cells, ofProgram) {
 			without = append(without, name)
 		}
 	}
@@ -184,7 +186,7 @@ func (c *counter) noteMovedControls(r *Result) {
 	for _, cell := range r.Cells {
 		if cell.Control && cell.Called {
 			where := fmt.Sprintf("%s%s, %s, %s", cell.Workload, sinkSuffix(cell.Sink), cell.Condition, cell.Kernel)
-			list.add(where, Size(cell.Chunk)+" "+Percent(*cell.Change))
+			list.add(where, cell.What()+" "+Percent(*cell.Change))
 			cells = append(cells, cell.Key)
 		}
 	}
@@ -258,7 +260,7 @@ func (c *counter) noteIdle(r *Result) {
 	if len(cells) > 0 {
 		c.pending.add(Note{
 			Kind: Idle,
-			Text: fmt.Sprintf("idle for more than %.1f%% of the region; idle time is not among the instructions", 100*idleLimit),
+			Text: fmt.Sprintf("idle for more than %.1f%% of the region%s; idle time is not among the instructions", 100*idleLimit, r.programsToo()),
 			Details: []string{fmt.Sprintf("%s in %s, at most %.1f%% (%s)",
 				count(samples, "sample"), count(len(cells), "cell"), 100*most, describe(worst))},
 		}, cells)
@@ -275,7 +277,19 @@ func count(n int, noun string) string {
 
 // describe names a cell in a sentence.
 func describe(k Key) string {
-	return fmt.Sprintf("%s %s%s, %s, %s, %s", k.Workload, Size(k.Chunk), sinkSuffix(k.Sink), k.Schedule, k.Condition, k.Kernel)
+	return fmt.Sprintf("%s %s%s, %s, %s, %s", k.Workload, k.What(), sinkSuffix(k.Sink), k.Schedule, k.Condition, k.Kernel)
+}
+
+// What is the part of a cell's name behind the workload: a copy path's chunk, a
+// program's metric.
+func (k Key) What() string {
+	switch {
+	case k.Metric != "":
+		return k.Metric
+	case k.Schedule == wire.ScheduleProgram:
+		return "runs" // that failed before they had a metric
+	}
+	return Size(k.Chunk)
 }
 
 func sinkSuffix(sink string) string {

@@ -32,6 +32,9 @@ func work() error {
 	if plan.Kind == wire.KindAccount {
 		return workAccount(plan, out)
 	}
+	if plan.Kind == wire.KindProgram {
+		return workProgram(plan, out)
+	}
 	b, err := openBench(plan)
 	if err != nil {
 		return err

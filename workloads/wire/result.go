@@ -41,10 +41,10 @@ type Hello struct {
 	Settings map[string]string `json:"settings,omitempty"`
 }
 
-// Sample is one measured transfer.
+// Sample is one measured transfer, or one run of a user's program.
 type Sample struct {
-	Path     string `json:"path"`           // source-sink/method
-	Schedule string `json:"schedule"`       // lockstep or stream
+	Path     string `json:"path"`           // source-sink/method, or own/name
+	Schedule string `json:"schedule"`       // lockstep, stream or program
 	Sink     string `json:"sink,omitempty"` // read or discard, where there is a socket
 	Chunk    int64  `json:"chunk"`          // bytes
 	Rep      int    `json:"rep"`
@@ -52,6 +52,21 @@ type Sample struct {
 	// Error is why the sample doesn't count; empty when it does.
 	Error   string           `json:"error,omitempty"`
 	Metrics map[string]int64 `json:"metrics,omitempty"`
+	// Benchmarks are what a user's program printed, a line each.
+	Benchmarks []Benchmark `json:"benchmarks,omitempty"`
+}
+
+// Benchmark is one line in Go's benchmark format.
+type Benchmark struct {
+	Name   string  `json:"name"` // without "Benchmark" and without -GOMAXPROCS
+	N      int64   `json:"n"`    // iterations, 1 and up
+	Values []Value `json:"values"`
+}
+
+// Value is a figure with its unit, as the program printed them.
+type Value struct {
+	Value float64 `json:"value"` // finite
+	Unit  string  `json:"unit"`
 }
 
 // The count metrics. All are in instructions, which under
@@ -75,6 +90,7 @@ const (
 const (
 	ScheduleLockstep = "lockstep" // one thread sends a chunk, then receives it
 	ScheduleStream   = "stream"   // two processes, running free
+	ScheduleProgram  = "program"  // a user's own program, from its start to its end
 )
 
 // The sinks.
