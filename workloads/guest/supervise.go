@@ -80,7 +80,7 @@ func bootRun() error {
 	}
 	fmt.Println("splicelab: agent started")
 	look, looks := map[wire.Kind]func(wire.Plan) ([]wire.Observation, error){
-		wire.KindVerify: verify, wire.KindSelftest: selftests,
+		wire.KindVerify: verify, wire.KindSelftest: selftests, wire.KindStress: stressed,
 	}[plan.Kind]
 	if planErr == nil && looks { // nothing here counts time, and much of it sleeps
 		return errors.Join(observations(look, plan, out, port), idle.stop())

@@ -37,6 +37,8 @@ const (
 	// KindSelftest runs the kernel's own tests that lie in the initramfs
 	// (package selftest) and measures nothing.
 	KindSelftest Kind = "selftest"
+	// KindStress moves a file on XFS while others change it (package stress).
+	KindStress Kind = "stress"
 	// KindFault provokes one fault and measures nothing. It exists for the
 	// tests of the outcomes.
 	KindFault Kind = "fault"
@@ -61,6 +63,8 @@ type Plan struct {
 	// CellDeadline is how long one cell, or one probe, may take, in seconds of
 	// guest time.
 	CellDeadline int `json:"cell_deadline_s,omitempty"`
+	// Stress is how long a KindStress boot works, in seconds of guest time.
+	Stress int `json:"stress_s,omitempty"`
 	// Fault names what a KindFault boot provokes.
 	Fault string `json:"fault,omitempty"`
 	// Command is what a KindProgram boot runs, as an argument list. Its files
