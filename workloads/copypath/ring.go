@@ -22,9 +22,9 @@ const (
 	// memory no longer.
 	cqeNotif = 1 << 3
 
-	// One thread submits, and the kernel's own work for it is done when it
-	// waits, not whenever it is interrupted: what io_uring_setup(2) advises.
-	setupFlags = 1<<12 | 1<<13 | 1<<3 // SINGLE_ISSUER, DEFER_TASKRUN, CQSIZE
+	// setupCQSize is the one flag of the rings: they are as they come, which is
+	// how most programs have them.
+	setupCQSize = 1 << 3
 
 	enterGetEvents = 1 << 0
 	featSingleMmap = 1 << 0
@@ -72,8 +72,7 @@ const (
 	ringCompletions = 2048
 )
 
-// ring is an io_uring by raw system calls. Only the thread that made it may use
-// it.
+// ring is an io_uring by raw system calls, for one thread.
 type ring struct {
 	fd             int
 	sqTail         *uint32
@@ -88,7 +87,7 @@ type ring struct {
 
 // openRing gives the cell a ring, until Close.
 func (c *Cell) openRing() error {
-	p := ringParams{flags: setupFlags, cqEntries: ringCompletions}
+	p := ringParams{flags: setupCQSize, cqEntries: ringCompletions}
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, ringEntries, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return fmt.Errorf("io_uring_setup: %w", errno)
