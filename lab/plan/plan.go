@@ -185,7 +185,7 @@ func Wire(c config.Config, b store.Boot) wire.Plan {
 	if b.Mode == store.ModeAccount {
 		return wire.Plan{
 			Version: wire.Version, Kind: wire.KindAccount, Family: b.Family, Line: c.Line, Seed: b.Seed,
-			Chunks: []int64{accountChunk(c)}, CellDeadline: c.CellDeadline,
+			Chunks: []int64{accountChunk(c, b.Family)}, CellDeadline: c.CellDeadline,
 		}
 	}
 	if store.IsProgram(b.Family) {
@@ -213,12 +213,20 @@ func Wire(c config.Config, b store.Boot) wire.Plan {
 }
 
 // accountChunk is the size at which copies are counted: that of the reports'
-// headline, so that the CPU models' count of user copies stands beside it.
-// Copies per byte don't depend on it.
-func accountChunk(c config.Config) int64 {
+// headline, so that the CPU models' count of user copies stands beside it, or
+// the largest that the family takes. Copies per byte don't depend on it.
+func accountChunk(c config.Config, family string) int64 {
 	const headline = 64 << 10
-	if slices.Contains(c.Chunks, headline) {
+	f, err := copypath.Lookup(family)
+	takes := func(chunk config.Size) bool { return err != nil || f.Takes(int64(chunk)) }
+	if slices.Contains(c.Chunks, headline) && takes(headline) {
 		return headline
 	}
-	return int64(slices.Max(c.Chunks))
+	sorted := slices.Sorted(slices.Values(c.Chunks))
+	for _, chunk := range slices.Backward(sorted) {
+		if takes(chunk) {
+			return int64(chunk)
+		}
+	}
+	return int64(sorted[len(sorted)-1]) // the guest says that it is left out
 }

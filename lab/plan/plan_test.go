@@ -252,6 +252,26 @@ func TestWireOfAnAccount(t *testing.T) {
 	}
 }
 
+// Where a family doesn't take the headline's chunk, its account is taken at the
+// largest that it does take; where it takes none, the guest says so.
+func TestAccountChunkOfADatagramFamily(t *testing.T) {
+	c := example()
+	b := store.Boot{Family: "file-udp", Mode: store.ModeAccount, Condition: c.Conditions[0].Name}
+	for _, tc := range []struct {
+		chunks []config.Size
+		want   int64
+	}{
+		{[]config.Size{65536, 4096, 32768, 512}, 32768},
+		{[]config.Size{4096, 1 << 20}, 4096},
+		{[]config.Size{65536, 1 << 20}, 1 << 20},
+	} {
+		c.Chunks = tc.chunks
+		if got := plan.Wire(c, b).Chunks; !slices.Equal(got, []int64{tc.want}) {
+			t.Errorf("%v: account at %v, want %d", tc.chunks, got, tc.want)
+		}
+	}
+}
+
 func TestConditions(t *testing.T) {
 	want := []store.Condition{
 		{Name: "plain", CPUModel: "max", Cmdline: "a=0 b"},

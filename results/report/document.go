@@ -52,8 +52,8 @@ func (d *document) notes(list []stats.Note) { d.blocks = append(d.blocks, block{
 
 // notTime is the fixed line on what the figures are not.
 const notTime = "What these figures are not: instructions under emulation are not time. Caches, memory bandwidth, TLBs and" +
-	" the pipeline are invisible here: a copy that misses the cache costs the same as one that hits. Traffic is loopback" +
-	" and AF_UNIX on one emulated CPU: no NIC, no DMA, no IOMMU, no NUMA. Only wall-clock runs on hardware can tell how fast a kernel is."
+	" the pipeline are invisible here: a copy that misses the cache costs the same as one that hits. Traffic stays on" +
+	" one emulated CPU (loopback, AF_UNIX, veth, dummy): no NIC, no DMA, no IOMMU, no NUMA. Only wall-clock runs on hardware can tell how fast a kernel is."
 
 // newDocument is the whole report.
 func newDocument(m store.Manifest, r *stats.Result) *document {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path"
 	"slices"
+	"strings"
 
 	"splicelab/results/store"
 	"splicelab/workloads/wire"
@@ -41,6 +42,7 @@ type counter struct {
 	controls   controlSet
 	shown      map[string]bool
 	accounts   []store.Sample
+	leftOut    []store.Sample // of chunks that a family doesn't take
 }
 
 func newCounter(m store.Manifest) *counter {
@@ -70,6 +72,10 @@ func newCounter(m store.Manifest) *counter {
 func (c *counter) add(s store.Sample) {
 	boot, ok := c.boots[s.Boot]
 	if !ok || boot.Outcome != store.OK || boot.Repeat > 0 {
+		return
+	}
+	if strings.HasPrefix(s.Outcome, wire.LeftOut) {
+		c.leftOut = append(c.leftOut, s)
 		return
 	}
 	if boot.Mode == store.ModeAccount {

@@ -28,7 +28,7 @@ func (p *pendingNotes) add(n Note, cells []Key) {
 }
 
 // kindOrder is the order of the footnotes: what is wrong with the run first.
-var kindOrder = []Kind{Broken, Undeclared, Contradicts, Lost, FailedOnes, Disagree, Unfinished, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
+var kindOrder = []Kind{Broken, Undeclared, Contradicts, Lost, FailedOnes, Disagree, Unfinished, LeftOut, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
 
 // notes collects the run's notes, numbers them and marks the cells.
 func (r *Result) notes(c *counter) {
@@ -36,6 +36,7 @@ func (r *Result) notes(c *counter) {
 	c.noteUndeclared(r)
 	c.noteLost(r)
 	c.noteFailed()
+	c.noteLeftOut(r)
 	c.noteControl(r)
 	c.noteMovedControls(r)
 	c.noteTaints(r)
@@ -157,6 +158,33 @@ func (c *counter) noteFailed() {
 	}
 	slices.Sort(details)
 	c.pending.add(Note{Kind: FailedOnes, Text: count(n, "sample") + " failed, not counted", Details: details}, cells)
+}
+
+// noteLeftOut tells of chunks that a family doesn't take, and of families that
+// this leaves without a figure.
+func (c *counter) noteLeftOut(r *Result) {
+	sizes, why := map[string][]int64{}, map[string]string{} // by family
+	for _, s := range c.leftOut {
+		if family := store.Family(s.Workload); c.isShown(s.Workload) {
+			sizes[family] = append(sizes[family], s.Chunk)
+			why[family] = strings.TrimPrefix(s.Outcome, wire.LeftOut)
+		}
+	}
+	var details []string
+	for _, family := range slices.Sorted(maps.Keys(sizes)) {
+		var names []string
+		for _, chunk := range slices.Compact(slices.Sorted(slices.Values(sizes[family]))) {
+			names = append(names, Size(chunk))
+		}
+		detail := fmt.Sprintf("%s: %s: %s", family, strings.Join(names, ", "), why[family])
+		if !slices.ContainsFunc(r.Cells, func(cell Cell) bool { return store.Family(cell.Workload) == family }) {
+			detail += "; these are all, so NOTHING OF IT IS MEASURED: configure smaller chunks"
+		}
+		details = append(details, detail)
+	}
+	if len(details) > 0 {
+		c.pending.add(Note{Kind: LeftOut, Text: "chunks left out, which the family doesn't take", Details: details}, nil)
+	}
 }
 
 // noteControl tells which conditions have no noise of their own.

@@ -152,6 +152,7 @@ const (
 
 	Disagree     Kind = "accounts disagree"
 	Unfinished   Kind = "unfinished"
+	LeftOut      Kind = "left out"
 	NoControl    Kind = "no control"
 	Taint        Kind = "taint"
 	Idle         Kind = "idle"

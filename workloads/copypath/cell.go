@@ -32,8 +32,19 @@ type Cell struct {
 	user   []byte   // the source in user memory
 	buf    []byte   // the sender's user memory, for read-send
 	in     []byte   // the receiver's
+	feeder int      // where a proxy's bytes are written
+	from   int      // where it takes them from
+	copy   [2]int   // tee's second pipe
+	fan    []ends   // of user-tee-tcp
+	sent   int64    // bytes, where a check counts them
 	fds    []int    // to be closed
 	maps   [][]byte // to be unmapped
+}
+
+// ends are those of one of several connections, and the receiver's memory.
+type ends struct {
+	tx, rx int
+	in     []byte
 }
 
 // Open connects a cell. The caller closes it.
@@ -143,6 +154,9 @@ func (c *Cell) Method() string { return c.method.Name }
 // Chunk is the length of one call, in bytes.
 func (c *Cell) Chunk() int64 { return c.chunk }
 
+// Fed reports whether a feeder is one of the cell's sides.
+func (c *Cell) Fed() bool { return c.family.feed != nil }
+
 // Receives reports whether somebody takes the bytes from the sink: else all
 // that a transfer costs is the sender's.
 func (c *Cell) Receives() bool { return c.receive != nil }
@@ -159,6 +173,11 @@ func (c *Cell) Warm() error {
 	}
 	for pos := int64(0); pos < n; pos += c.chunk {
 		off := c.span(pos)
+		if c.family.feed != nil {
+			if st := c.family.feed(c, off, c.chunk); st != ok {
+				return st.Err()
+			}
+		}
 		if st := c.method.send(c, off, c.chunk); st != ok {
 			return st.Err()
 		}
@@ -175,8 +194,9 @@ func (c *Cell) Warm() error {
 }
 
 // Sides is what each side of a lock-step transfer cost, in instructions by the
-// time-stamp counter: softirqs and all else that ran meanwhile included.
-type Sides struct{ Sender, Receiver int64 }
+// time-stamp counter: softirqs and all else that ran meanwhile included. The
+// feeder is who brings a proxy its bytes.
+type Sides struct{ Feeder, Sender, Receiver int64 }
 
 // Lockstep moves n bytes chunk by chunk: one thread sends a chunk, then
 // receives it. It is the timed region of the headline.
@@ -185,6 +205,14 @@ func (c *Cell) Lockstep(n int64, sink string) (Sides, Status) {
 	for pos := int64(0); pos < n; pos += c.chunk {
 		off := c.span(pos)
 		t0 := tsc()
+		if c.family.feed != nil {
+			if st := c.family.feed(c, off, c.chunk); st != ok {
+				return s, st
+			}
+			fed := tsc()
+			s.Feeder += fed - t0
+			t0 = fed
+		}
 		if st := c.method.send(c, off, c.chunk); st != ok {
 			return s, st
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -28,7 +29,9 @@ func openSource(t testing.TB) *Source {
 
 // needsVM reports whether a family needs what not every host's kernel has; a
 // test in VMs runs it there (lab/run).
-func needsVM(f Family) bool { return f.Name == "file-alg" || f.Name == "huge-pipe" }
+func needsVM(f Family) bool {
+	return slices.Contains([]string{"file-alg", "huge-pipe", "file-ktls", "file-veth", "file-veth-nosg", "file-udp-dummy"}, f.Name)
+}
 
 // eachCell opens every method of every family at the chunk sizes that differ
 // in kind: less than a page, no multiple of one, more than a pipe holds.
@@ -40,6 +43,9 @@ func eachCell(t *testing.T, chunks []int64, do func(t *testing.T, c *Cell)) {
 		}
 		for _, m := range f.Methods {
 			for _, chunk := range chunks {
+				if !f.Takes(chunk) {
+					continue // TestTooLargeAChunk
+				}
 				t.Run(fmt.Sprintf("%s/%d", f.Path(m), chunk), func(t *testing.T) {
 					runtime.LockOSThread() // an io_uring is one thread's
 					defer runtime.UnlockOSThread()
@@ -131,6 +137,40 @@ func TestLockstepAllocatesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a family doesn't take must be what the kernel doesn't take: else a
+// figure would be missing.
+func TestTooLargeAChunk(t *testing.T) {
+	src, limited := openSource(t), 0
+	for _, f := range Families() {
+		if f.MaxChunk == 0 || needsVM(f) {
+			continue
+		}
+		limited++
+		for _, m := range f.Methods {
+			for _, chunk := range []int64{f.MaxChunk, 64 << 10, 256 << 10} {
+				c, err := Open(f, m, chunk, src)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var want error
+				if chunk > f.MaxChunk {
+					want = unix.EMSGSIZE
+				}
+				if err := c.Warm(); !errors.Is(err, want) || f.Takes(chunk) != (want == nil) {
+					t.Errorf("%s, chunk %d: got %v, want %v", f.Path(m), chunk, err, want)
+				}
+				c.Close()
+			}
+		}
+		if f.TooLarge == "" {
+			t.Errorf("%s doesn't say why it takes no larger chunks", f.Name)
+		}
+	}
+	if limited == 0 {
+		t.Error("no family has a largest chunk")
+	}
 }
 
 func TestCompareFindsAMovedByte(t *testing.T) {

@@ -34,12 +34,8 @@ func sendSplice(c *Cell, off, n int64) Status {
 		if off < end {
 			flags = unix.SPLICE_F_MORE
 		}
-		for filled > 0 {
-			sent, st := sysSplice(c.pipe[0], nil, c.tx, filled, flags)
-			if st != ok {
-				return st
-			}
-			filled -= sent
+		if st := drain(c.pipe[0], c.tx, filled, flags); st != ok {
+			return st
 		}
 	}
 	return ok
@@ -66,9 +62,12 @@ func sendMmapSend(c *Cell, off, n int64) Status {
 // receiveSocket reads the last keep of n bytes and throws the others away:
 // MSG_TRUNC copies nothing out (tcp_recvmsg_locked), which is the nearest a
 // loopback comes to a network card.
-func receiveSocket(c *Cell, _, n, keep int64) Status {
-	if st := moveAll(c.rx, c.in[:n-keep], sysDiscard); st != ok {
+func receiveSocket(c *Cell, _, n, keep int64) Status { return receiveFrom(c.rx, c.in[:n], keep) }
+
+func receiveFrom(fd int, in []byte, keep int64) Status {
+	whole := int64(len(in)) - keep
+	if st := moveAll(fd, in[:whole], sysDiscard); st != ok {
 		return st
 	}
-	return moveAll(c.rx, c.in[n-keep:n], sysRecv)
+	return moveAll(fd, in[whole:], sysRecv)
 }

@@ -104,6 +104,17 @@ func sysSend(fd int, b []byte) (int64, Status) {
 	return outcome("send", r, e)
 }
 
+func sysSendZerocopy(fd int, b []byte) (int64, Status) {
+	r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), addr(b), uintptr(len(b)), unix.MSG_ZEROCOPY, 0, 0)
+	return outcome("send MSG_ZEROCOPY", r, e)
+}
+
+// sysTee duplicates what a pipe holds into another one.
+func sysTee(in, out int, n int64) (int64, Status) {
+	r, _, e := unix.RawSyscall6(unix.SYS_TEE, uintptr(in), uintptr(out), uintptr(n), 0, 0, 0)
+	return outcome("tee", r, e)
+}
+
 func sysRecv(fd int, b []byte) (int64, Status) {
 	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0)
 	return outcome("recv", r, e)

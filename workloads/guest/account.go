@@ -37,7 +37,7 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 	}
 	var samples []wire.Sample
 	for _, sink := range f.Sinks {
-		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: copypath.TransferBytes(id.chunk)}
+		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: f.Delivered(copypath.TransferBytes(id.chunk))}
 		if err == nil {
 			err = accountTransfer(a, b.idle, c, &s)
 		}
@@ -57,15 +57,16 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 // accountTransfer counts one transfer. The idler runs while the probes are set
 // and read, which sleeps, and not in the region.
 func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.Sample) error {
-	if err := errors.Join(c.Prepare(s.Schedule, s.Bytes), a.Start(), idle.pause()); err != nil {
+	n := copypath.TransferBytes(c.Chunk())
+	if err := errors.Join(c.Prepare(s.Schedule, n), a.Start(), idle.pause()); err != nil {
 		return err
 	}
-	_, status := c.Lockstep(s.Bytes, s.Sink)
+	_, status := c.Lockstep(n, s.Sink)
 	resumed := idle.resume()
 	copies, err := a.Stop()
 	if err := errors.Join(status.Err(), resumed, err); err != nil {
 		return err
 	}
 	s.Metrics = copies.Metrics()
-	return c.Check(s.Bytes)
+	return c.Check(n)
 }

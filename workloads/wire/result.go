@@ -74,6 +74,7 @@ type Value struct {
 const (
 	MetricInsns         = "insns"          // CPU time of all tasks over the region
 	MetricSenderInsns   = "sender_insns"   // what ran in the sending task, softirq included
+	MetricFeederInsns   = "feeder_insns"   // what brought a proxy its bytes; not among the sender's
 	MetricReceiverInsns = "receiver_insns" // the same for the receiving task
 	MetricIdle          = "idle"           // the region's clock − insns
 )
@@ -101,6 +102,11 @@ const (
 
 // Observation is what one probe saw on one file system, or one of the kernel's
 // own tests: Probe is its program then, About its name and Value its result.
+// LeftOut begins the error of a sample that isn't there because its family
+// doesn't take chunks of this size. It is a known absence, no failure.
+const LeftOut = "left out: "
+
+// Observation is what one probe saw on one file system.
 type Observation struct {
 	Probe string `json:"probe"` // T1, P12e
 	// About says in a few words what the probe does.
