@@ -84,12 +84,28 @@ func TestCheckFailsBeforeATransfer(t *testing.T) {
 	})
 }
 
-// A timed region that allocates would measure Go's allocator.
-func TestLockstepAllocatesNothing(t *testing.T) {
-	eachCell(t, []int64{4096}, func(t *testing.T, c *Cell) {
+// A timed region that allocates would measure Go's allocator. Both halves of a
+// stream are timed, too; here one thread runs them in turn.
+func TestTimedRegionsAllocateNothing(t *testing.T) {
+	eachCell(t, []int64{4096, 256 << 10}, func(t *testing.T, c *Cell) {
 		for _, sink := range c.family.Sinks {
-			if n := testing.AllocsPerRun(5, func() { c.Lockstep(64*c.chunk, sink) }); n != 0 {
-				t.Errorf("sink %q: %v allocations a transfer", sink, n)
+			if err := c.Prepare(wire.ScheduleLockstep, 8*c.chunk); err != nil {
+				t.Fatal(err)
+			}
+			if n := testing.AllocsPerRun(5, func() { c.Lockstep(8*c.chunk, sink) }); n != 0 {
+				t.Errorf("lock-step, sink %q: %v allocations a transfer", sink, n)
+			}
+			if !c.family.Has(wire.ScheduleStream) {
+				continue
+			}
+			r, err := NewReceiver(c.family, c.method, c.ReceiverFD(), c.chunk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.cell.fds = nil // the cell's own
+			defer r.Close()
+			if n := testing.AllocsPerRun(5, func() { c.Send(c.chunk); r.Receive(c.chunk, sink) }); n != 0 {
+				t.Errorf("stream, sink %q: %v allocations a transfer", sink, n)
 			}
 		}
 	})

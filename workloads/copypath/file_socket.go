@@ -16,7 +16,7 @@ func fileMethods() []Method {
 func sendSendfile(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		// The kernel advances off by what was sent.
-		if _, st := sysSendfile(c.tx, c.src.File, &off, end-off); st != ok {
+		if _, st := sysSendfile(c.tx, c.src.File, &off, end-off); st.failed() {
 			return st
 		}
 	}
@@ -26,7 +26,7 @@ func sendSendfile(c *Cell, off, n int64) Status {
 func sendSplice(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		filled, st := sysSplice(c.src.File, &off, c.pipe[1], end-off, 0)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		// More of this chunk follows: the socket need not push yet.
@@ -36,7 +36,7 @@ func sendSplice(c *Cell, off, n int64) Status {
 		}
 		for filled > 0 {
 			sent, st := sysSplice(c.pipe[0], nil, c.tx, filled, flags)
-			if st != ok {
+			if st.failed() {
 				return st
 			}
 			filled -= sent
@@ -48,10 +48,10 @@ func sendSplice(c *Cell, off, n int64) Status {
 func sendReadSend(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		got, st := sysPread(c.src.File, c.buf[:end-off], off)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := moveAll(c.tx, c.buf[:got], sysSend); st != ok {
+		if st := moved("send", move(unix.SYS_SENDTO, uintptr(c.tx), addr(c.buf), uintptr(got), 0)); st.failed() {
 			return st
 		}
 		off += got
@@ -60,15 +60,18 @@ func sendReadSend(c *Cell, off, n int64) Status {
 }
 
 func sendMmapSend(c *Cell, off, n int64) Status {
-	return moveAll(c.tx, c.src.Mapped[off:off+n], sysSend)
+	return moved("send", move(unix.SYS_SENDTO, uintptr(c.tx), at(c.src.Mapped, off), uintptr(n), 0))
 }
 
 // receiveSocket reads the last keep of n bytes and throws the others away:
 // MSG_TRUNC copies nothing out (tcp_recvmsg_locked), which is the nearest a
 // loopback comes to a network card.
 func receiveSocket(c *Cell, _, n, keep int64) Status {
-	if st := moveAll(c.rx, c.in[:n-keep], sysDiscard); st != ok {
-		return st
+	if n > keep {
+		st := moved("recv MSG_TRUNC", move(unix.SYS_RECVFROM, uintptr(c.rx), addr(c.in), uintptr(n-keep), unix.MSG_TRUNC))
+		if st.failed() || keep == 0 {
+			return st
+		}
 	}
-	return moveAll(c.rx, c.in[n-keep:n], sysRecv)
+	return moved("recv", move(unix.SYS_RECVFROM, uintptr(c.rx), at(c.in, n-keep), uintptr(keep), 0))
 }

@@ -8,8 +8,9 @@ import (
 	"splicelab/workloads/wire"
 )
 
-// SocketBuffer is what SO_SNDBUFFORCE and SO_RCVBUFFORCE are given, in bytes:
-// at least two of the largest chunk, so that lock-step never blocks.
+// SocketBuffer is what SO_SNDBUFFORCE and SO_RCVBUFFORCE are given, in bytes, for
+// chunks of up to half of it. Larger ones get room for two, so that lock-step
+// never blocks.
 const SocketBuffer = 4 << 20
 
 func fileTCP() Family {
@@ -62,13 +63,14 @@ func (c *Cell) socket(domain int) (int, error) {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	c.fds = append(c.fds, fd)
-	return fd, setBuffers(fd)
+	return fd, c.setBuffers(fd)
 }
 
-func setBuffers(fd int) error {
+func (c *Cell) setBuffers(fd int) error {
+	size := max(SocketBuffer, 2*int(c.chunk))
 	for _, opt := range []int{unix.SO_SNDBUFFORCE, unix.SO_RCVBUFFORCE} {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, SocketBuffer); err != nil {
-			return fmt.Errorf("set a socket buffer of %d bytes: %w", SocketBuffer, err)
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, size); err != nil {
+			return fmt.Errorf("set a socket buffer of %d bytes: %w", size, err)
 		}
 	}
 	return nil

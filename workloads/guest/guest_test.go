@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -176,5 +177,30 @@ func TestSpoilerDamagesTheStream(t *testing.T) {
 		if _, err := wire.Parse(&port); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", fault, err, want)
 		}
+	}
+}
+
+var kept []byte
+
+func TestQuietSeesTheRuntimeAtWork(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	own := errors.New("own")
+	for _, tc := range []struct {
+		name string
+		run  func() error
+		want error
+	}{
+		{"nothing", func() error { return nil }, nil},
+		{"an allocation", func() error { kept = make([]byte, 16); return nil }, errRuntime},
+		{"a large one", func() error { kept = make([]byte, 1<<20); return nil }, errRuntime},
+		{"a collection", func() error { runtime.GC(); return nil }, errRuntime},
+		{"a failure", func() error { return own }, own},
+	} {
+		if err := quiet(tc.run); !errors.Is(err, tc.want) {
+			t.Errorf("%s: got %v, want %v", tc.name, err, tc.want)
+		}
+	}
+	if err := uncollected(); !errors.Is(err, errRuntime) {
+		t.Errorf("after a collection: %v", err)
 	}
 }

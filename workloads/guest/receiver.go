@@ -39,6 +39,9 @@ const maxMessage = 16 << 10
 // receive is the receiver's role: it serves orders until the worker closes the
 // control socket.
 func receive() error {
+	if err := ownFiles(); err != nil {
+		return err
+	}
 	buf, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
 	for {
 		n, oobn, _, _, err := unix.Recvmsg(controlFD, buf, oob, 0)
@@ -46,7 +49,7 @@ func receive() error {
 			return fmt.Errorf("receiver: wait for an order: %w", err)
 		}
 		if n == 0 {
-			return nil
+			return uncollected()
 		}
 		r := serve(buf[:n], oob[:oobn])
 		text, err := json.Marshal(r)
@@ -167,7 +170,8 @@ func decode(text []byte) ([]byte, error) {
 	return r.Tail, nil
 }
 
-// stop ends the receiver.
+// stop ends the receiver. The socket is open in another table of files, too
+// (ownFiles), so that closing it here alone would end nothing.
 func (p *peer) stop() error {
-	return errors.Join(unix.Close(p.control), p.cmd.Wait())
+	return errors.Join(unix.Shutdown(p.control, unix.SHUT_RDWR), unix.Close(p.control), p.cmd.Wait())
 }

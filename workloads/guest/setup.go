@@ -41,7 +41,7 @@ func setUp() (settings map[string]string, err error) {
 		}
 	}
 	settings = map[string]string{
-		"SO_SNDBUFFORCE, SO_RCVBUFFORCE": fmt.Sprint(copypath.SocketBuffer),
+		"SO_SNDBUFFORCE, SO_RCVBUFFORCE": fmt.Sprintf("%d, or two chunks where that is more", copypath.SocketBuffer),
 		"TCP_NODELAY":                    "on in lockstep, off in stream",
 	}
 	for _, s := range sysctls {
