@@ -13,12 +13,14 @@ import (
 
 // csvHeader names the columns. Values are in instructions per byte delivered,
 // changes in percent, chunks in bytes. copies and by_reference are those of the
-// account, per byte delivered. A row of the schedule "crossover" is one
+// account, per byte delivered, and so are the system calls, packets and
+// fragments, per MiB; sender and receiver are the parts of median. A row of the schedule "crossover" is one
 // (crossoverRows).
 var csvHeader = []string{
 	"workload", "schedule", "sink", "chunk", "condition", "kernel", "boots", "samples",
 	"median", "min", "max", "modes", "change_percent", "user_copies", "copies", "by_reference", "flags", "notes",
 	"against", "chunk_low", "chunk_high",
+	"sender", "receiver", "syscalls_per_mib", "skbs_per_mib", "fragments_per_mib",
 }
 
 // writeCSV writes one row a cell, the control kernel's among them. A stream
@@ -38,10 +40,11 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 		if v, ok := copies[c.Key]; ok {
 			userCopies = exact(v)
 		}
-		all, referenced := accountOf(r, c)
+		all, referenced, calls := accountOf(r, c)
+		sender, receiver := "", ""
 		median, change := "", ""
 		if c.Schedule == wire.ScheduleLockstep {
-			median = exact(c.InsnPerByte.Median)
+			median, sender, receiver = exact(c.InsnPerByte.Median), exact(c.Sender), exact(c.Receiver)
 		}
 		if c.Change != nil {
 			change = exact(*c.Change)
@@ -52,6 +55,7 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 			median, exact(c.InsnPerByte.Min), exact(c.InsnPerByte.Max), modesText(c.Modes),
 			change, userCopies, all, referenced, strings.Join(flags(r, c), ";"), notesText(c.Notes),
 			"", "", "",
+			sender, receiver, calls[0], calls[1], calls[2],
 		})
 		if err != nil {
 			return err
@@ -64,14 +68,20 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 	return out.Error()
 }
 
-// accountOf is the account of a lock-step cell's copies, where there is one.
-func accountOf(r *stats.Result, c *stats.Cell) (copies, referenced string) {
+// accountOf is the account of a lock-step cell's copies, and of its system
+// calls, packets and fragments, where there is one.
+func accountOf(r *stats.Result, c *stats.Cell) (copies, referenced string, calls [3]string) {
 	for _, a := range r.Accounts {
 		if c.Schedule == wire.ScheduleLockstep && a.Workload == c.Workload && a.Sink == c.Sink && a.Chunk == c.Chunk && a.Kernel == c.Kernel && !a.Refused {
-			return exact(a.Copies), exact(a.Referenced)
+			for i, v := range []float64{a.Syscalls, a.Skbs, a.Fragments} {
+				if v > 0 {
+					calls[i] = exact(v)
+				}
+			}
+			return exact(a.Copies), exact(a.Referenced), calls
 		}
 	}
-	return "", ""
+	return "", "", calls
 }
 
 // exact prints a value to the resolution of one instruction in 1 GiB.

@@ -74,6 +74,8 @@ func newDocument(m store.Manifest, r *stats.Result) *document {
 	for _, condition := range r.Conditions {
 		d.lockstep(r, condition)
 	}
+	d.sides(r)
+	d.calls(r)
 	d.userCopies(r)
 	d.streams(r)
 	if len(r.Notes) > 0 {

@@ -157,7 +157,7 @@ func (u madeUp) samples(b store.Boot) []store.Sample {
 							Chunk: chunk, Bytes: max(16<<20, 64*chunk), Mode: "count", Boot: b.Name, Rep: rep, Seed: b.Seed, Outcome: store.OK,
 						}
 						insns := int64(float64(s.Bytes) * invent(s))
-						s.Metrics = map[string]int64{wire.MetricInsns: insns, wire.MetricSenderInsns: insns, wire.MetricReceiverInsns: 0, wire.MetricIdle: insns / 5000}
+						s.Metrics = map[string]int64{wire.MetricInsns: insns, wire.MetricSenderInsns: insns - insns/3, wire.MetricReceiverInsns: insns / 3, wire.MetricIdle: insns / 5000}
 						out = append(out, s)
 					}
 				}
@@ -192,6 +192,10 @@ func account(b store.Boot, method, sink string) store.Sample {
 		Kernel: b.Kernel, Workload: b.Family + "/" + method, Schedule: wire.ScheduleLockstep, Sink: sink, CPUModel: b.Condition, Profile: "minimal",
 		Chunk: 64 << 10, Bytes: n, Mode: store.ModeAccount, Boot: b.Name, Seed: b.Seed, Outcome: store.OK,
 		Metrics: map[string]int64{wire.MetricCopied: n * copies, wire.MetricUserCopied: n * int64(user), wire.MetricCopied + "/_copy_to_iter": n * copies},
+	}
+	s.Metrics[wire.MetricSyscalls] = 512
+	if b.Family == "file-tcp" {
+		s.Metrics[wire.MetricSkbs], s.Metrics[wire.MetricFragments] = 512, 768
 	}
 	if reference {
 		s.Metrics[wire.MetricReferences], s.Metrics[wire.MetricReferenced] = 512, n

@@ -22,6 +22,8 @@ const (
 // group is the samples of one cell.
 type group struct {
 	boots map[string][]float64 // insn per byte of each repetition
+	// sender and receiver are their parts.
+	sender, receiver map[string][]float64
 	// idle is the largest idle part of a sample, idlers how many are beyond
 	// the limit.
 	idle    float64
@@ -93,11 +95,13 @@ func (c *counter) add(s store.Sample) {
 	}
 	g := c.groups[key]
 	if g == nil {
-		g = &group{boots: make(map[string][]float64)}
+		g = &group{boots: map[string][]float64{}, sender: map[string][]float64{}, receiver: map[string][]float64{}}
 		c.groups[key] = g
 	}
 	g.samples++
 	g.boots[s.Boot] = append(g.boots[s.Boot], float64(insns)/float64(s.Bytes))
+	g.sender[s.Boot] = append(g.sender[s.Boot], float64(s.Metrics[wire.MetricSenderInsns])/float64(s.Bytes))
+	g.receiver[s.Boot] = append(g.receiver[s.Boot], float64(s.Metrics[wire.MetricReceiverInsns])/float64(s.Bytes))
 	idle := float64(s.Metrics[wire.MetricIdle])
 	if part := idle / (idle + float64(insns)); part > idleLimit {
 		g.idlers++
@@ -120,7 +124,8 @@ func (c *counter) cells() []Cell {
 		cell := Cell{Key: key, Boots: len(g.boots), Samples: g.samples}
 		cell.Control = key.Kernel != c.m.Baseline && key.Kernel != c.m.Control && c.controls.has(key.Kernel, key.Workload)
 		if key.Schedule == wire.ScheduleLockstep {
-			cell.InsnPerByte = overBoots(g)
+			cell.InsnPerByte = overBoots(g.boots)
+			cell.Sender, cell.Receiver = overBoots(g.sender).Median, overBoots(g.receiver).Median
 		} else {
 			cell.InsnPerByte, cell.Modes = overSamples(g)
 		}
@@ -131,9 +136,9 @@ func (c *counter) cells() []Cell {
 }
 
 // overBoots is the spread of the boots' medians.
-func overBoots(g *group) Spread {
-	values := make([]float64, 0, len(g.boots))
-	for _, reps := range g.boots {
+func overBoots(boots map[string][]float64) Spread {
+	values := make([]float64, 0, len(boots))
+	for _, reps := range boots {
 		values = append(values, median(reps))
 	}
 	return spread(values)

@@ -44,9 +44,14 @@ type Cell struct {
 	InsnPerByte Spread `json:"insn_per_byte"`
 	// Modes are the groups that a stream cell's values fall into: one, or two
 	// with a clear gap between them.
-	Modes   []Mode `json:"modes,omitempty"`
-	Boots   int    `json:"boots"`
-	Samples int    `json:"samples"`
+	Modes []Mode `json:"modes,omitempty"`
+	// Sender and Receiver are the parts of a lock-step cell's InsnPerByte that
+	// ran on either side, softirqs included: medians over boots. On loopback
+	// TCP receives within the sender, and acknowledges within the receiver.
+	Sender   float64 `json:"sender_insn_per_byte,omitempty"`
+	Receiver float64 `json:"receiver_insn_per_byte,omitempty"`
+	Boots    int     `json:"boots"`
+	Samples  int     `json:"samples"`
 	// Change is a lock-step cell's change against the baseline, in percent;
 	// nil for the baseline itself and where it was not measured.
 	Change *float64 `json:"change_percent,omitempty"`
@@ -118,6 +123,12 @@ type Account struct {
 	User       float64            `json:"user"`
 	// Referenced is how many of the bytes went into skbs by reference.
 	Referenced float64 `json:"by_reference"`
+	// Syscalls are the system calls of both sides per MiB. Skbs are the packets
+	// per MiB that carried the payload through a network device, loopback
+	// included, and Fragments in how many fragments: 0 where there is no device.
+	Syscalls  float64 `json:"syscalls_per_mib,omitempty"`
+	Skbs      float64 `json:"skbs_per_mib,omitempty"`
+	Fragments float64 `json:"fragments_per_mib,omitempty"`
 	// Model is the count of user copies that the second CPU model gives; nil
 	// where it wasn't measured. Copies within the kernel are none of it, so
 	// User is what it compares with. Disagree says that they are not the same.

@@ -69,6 +69,10 @@ const (
 	MetricUserCopied = "user_copied_bytes"  // of these, from or to user memory
 	MetricReferences = "pages_by_reference" // how often pages were put into an skb by reference
 	MetricReferenced = "bytes_by_reference" // how much they held
+
+	MetricSyscalls  = "syscalls"      // made by the measuring thread
+	MetricSkbs      = "skbs"          // packets with payload in fragments, handed to a network device's receive path
+	MetricFragments = "skb_fragments" // in these
 )
 
 // The schedules.
