@@ -224,6 +224,21 @@ func (c *Cell) Send(n int64) Status {
 	return ok
 }
 
+// Answer is the sender's half of a ping-pong: a chunk for each request of one
+// byte, until n bytes are sent.
+func (c *Cell) Answer(n int64) Status {
+	var request [1]byte
+	for pos := int64(0); pos < n; pos += c.chunk {
+		if st := moved("recv", move(unix.SYS_RECVFROM, uintptr(c.tx), addr(request[:]), 1, 0)); st.failed() {
+			return st
+		}
+		if st := c.method.send(c, c.span(pos), c.chunk); st.failed() {
+			return st
+		}
+	}
+	return ok
+}
+
 // Check compares the last bytes of a transfer of n bytes that ended in this
 // process with the source.
 func (c *Cell) Check(n int64) error { return c.check(c.span(n-c.chunk), int64(len(c.tail()))) }
@@ -279,6 +294,29 @@ func (r *Receiver) Receive(n int64, sink string) Status {
 	for pos := int64(0); pos < n; pos += c.chunk {
 		if st := c.receive(c, c.span(pos), c.chunk, c.keep(sink, pos, n)); st.failed() {
 			return st
+		}
+	}
+	return ok
+}
+
+// Ask is the receiver's half of a ping-pong. It asks once more than there is
+// room in waits, into which it puts how long each chunk took to come, in
+// instructions by the time-stamp counter. The first is left out: the sender may
+// still be asleep.
+func (r *Receiver) Ask(waits []int64, sink string) Status {
+	c, request := &r.cell, [1]byte{'?'}
+	n := int64(len(waits)+1) * c.chunk
+	for round := -1; round < len(waits); round++ {
+		pos := int64(round+1) * c.chunk
+		asked := tsc()
+		if st := moved("send", move(unix.SYS_SENDTO, uintptr(c.rx), addr(request[:]), 1, 0)); st.failed() {
+			return st
+		}
+		if st := c.receive(c, c.span(pos), c.chunk, c.keep(sink, pos, n)); st.failed() {
+			return st
+		}
+		if round >= 0 {
+			waits[round] = tsc() - asked
 		}
 	}
 	return ok

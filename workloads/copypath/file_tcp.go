@@ -18,6 +18,7 @@ func fileTCP() Family {
 		Name:    "file-tcp",
 		About:   "a file in the page cache (tmpfs) to a TCP socket over loopback",
 		Sinks:   socketSinks(),
+		Duplex:  true,
 		Methods: fileMethods(),
 		connect: connectTCP,
 		tune:    tuneTCP,
@@ -76,13 +77,13 @@ func (c *Cell) setBuffers(fd int) error {
 	return nil
 }
 
-// tuneTCP sets TCP_NODELAY: on in lock-step, where a held-back segment would
-// wait for an acknowledgement that nobody sends, and off in a stream, as
-// programs leave it (facts.md, section 7, trap 10).
+// tuneTCP sets TCP_NODELAY: on in lock-step and ping-pong, where a held-back
+// segment would wait for an acknowledgement that nobody sends, and off in a
+// stream, as programs leave it (facts.md, section 7, trap 10).
 func tuneTCP(c *Cell, schedule string) error {
-	v := 0
-	if schedule == wire.ScheduleLockstep {
-		v = 1
+	v := 1
+	if schedule == wire.ScheduleStream {
+		v = 0
 	}
 	if err := unix.SetsockoptInt(c.tx, unix.IPPROTO_TCP, unix.TCP_NODELAY, v); err != nil {
 		return fmt.Errorf("set TCP_NODELAY to %d: %w", v, err)

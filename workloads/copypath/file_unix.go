@@ -15,6 +15,7 @@ func fileUnix() Family {
 		Name:    "file-unix",
 		About:   "a file in the page cache (tmpfs) to an AF_UNIX stream socket",
 		Sinks:   []string{wire.SinkRead},
+		Duplex:  true,
 		Methods: fileMethods(),
 		connect: connectUnix,
 		receive: receiveSocket,

@@ -42,7 +42,7 @@ func setUp() (settings map[string]string, err error) {
 	}
 	settings = map[string]string{
 		"SO_SNDBUFFORCE, SO_RCVBUFFORCE": fmt.Sprintf("%d, or two chunks where that is more", copypath.SocketBuffer),
-		"TCP_NODELAY":                    "on in lockstep, off in stream",
+		"TCP_NODELAY":                    "on in lockstep and pingpong, off in stream",
 	}
 	for _, s := range sysctls {
 		if err := os.WriteFile("/proc/sys/"+s.name, []byte(s.value), 0); err != nil {

@@ -44,7 +44,7 @@ type Hello struct {
 // Sample is one measured transfer.
 type Sample struct {
 	Path     string `json:"path"`           // source-sink/method
-	Schedule string `json:"schedule"`       // lockstep or stream
+	Schedule string `json:"schedule"`       // lockstep, stream or pingpong
 	Sink     string `json:"sink,omitempty"` // read or discard, where there is a socket
 	Chunk    int64  `json:"chunk"`          // bytes
 	Rep      int    `json:"rep"`
@@ -63,6 +63,14 @@ const (
 	MetricIdle          = "idle"           // the region's clock − insns
 )
 
+// The metrics of a ping-pong, beside those of a count: how long the asking
+// process waited, from its request to the chunk's last byte, in instructions.
+const (
+	MetricWaitP50 = "wait_p50"
+	MetricWaitP99 = "wait_p99"
+	MetricWaitMax = "wait_max"
+)
+
 // The metrics of an account, in bytes but for the count of references.
 const (
 	MetricCopied     = "copied_bytes"       // by the CPU; with /function behind it, by that function
@@ -79,6 +87,8 @@ const (
 const (
 	ScheduleLockstep = "lockstep" // one thread sends a chunk, then receives it
 	ScheduleStream   = "stream"   // two processes, running free
+	// Two processes: one asks by a byte, the other answers by a chunk.
+	SchedulePingPong = "pingpong"
 )
 
 // The sinks.
