@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/csv"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,13 +15,15 @@ import (
 // csvHeader names the columns. Values are in instructions per byte delivered,
 // changes in percent, chunks in bytes. copies and by_reference are those of the
 // account, per byte delivered, and so are the system calls, packets and
-// fragments, per MiB; sender and receiver are the parts of median. A row of the schedule "crossover" is one
-// (crossoverRows).
+// fragments, per MiB; sender and receiver are the parts of median. A row of the
+// schedule "crossover" is one (crossoverRows); one of "pingpong" has waits alone,
+// in instructions.
 var csvHeader = []string{
 	"workload", "schedule", "sink", "chunk", "condition", "kernel", "boots", "samples",
 	"median", "min", "max", "modes", "change_percent", "user_copies", "copies", "by_reference", "flags", "notes",
 	"against", "chunk_low", "chunk_high",
 	"sender", "receiver", "syscalls_per_mib", "skbs_per_mib", "fragments_per_mib",
+	"wait_p50", "wait_p99", "wait_max",
 }
 
 // writeCSV writes one row a cell, the control kernel's among them. A stream
@@ -56,16 +59,26 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 			change, userCopies, all, referenced, strings.Join(flags(r, c), ";"), notesText(c.Notes),
 			"", "", "",
 			sender, receiver, calls[0], calls[1], calls[2],
+			"", "", "",
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if err := out.WriteAll(crossoverRows(r)); err != nil {
+	if err := out.WriteAll(slices.Concat(crossoverRows(r), latencyRows(r))); err != nil {
 		return err
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// csvRow is a row with values in the columns that are named.
+func csvRow(values map[string]string) []string {
+	cells := make([]string, len(csvHeader))
+	for i, column := range csvHeader {
+		cells[i] = values[column]
+	}
+	return cells
 }
 
 // accountOf is the account of a lock-step cell's copies, and of its system

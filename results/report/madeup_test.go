@@ -24,6 +24,8 @@ type madeUp struct {
 	chunks   []int64
 	seeds    []uint64
 	reps     int
+	// schedules are lock-step and stream where they are nil.
+	schedules []string
 	// trouble is done to a boot's outcome and samples before they are stored.
 	trouble func(*store.Boot, []store.Sample) []store.Sample
 }
@@ -150,7 +152,11 @@ func (u madeUp) samples(b store.Boot) []store.Sample {
 	for _, method := range methods {
 		for _, sink := range sinks {
 			for _, chunk := range u.chunks {
-				for _, schedule := range []string{wire.ScheduleLockstep, wire.ScheduleStream} {
+				schedules := u.schedules
+				if schedules == nil {
+					schedules = []string{wire.ScheduleLockstep, wire.ScheduleStream}
+				}
+				for _, schedule := range schedules {
 					for rep := range u.reps {
 						s := store.Sample{
 							Kernel: b.Kernel, Workload: b.Family + "/" + method, Schedule: schedule, Sink: sink, CPUModel: b.Condition, Profile: "minimal",
@@ -158,6 +164,10 @@ func (u madeUp) samples(b store.Boot) []store.Sample {
 						}
 						insns := int64(float64(s.Bytes) * invent(s))
 						s.Metrics = map[string]int64{wire.MetricInsns: insns, wire.MetricSenderInsns: insns - insns/3, wire.MetricReceiverInsns: insns / 3, wire.MetricIdle: insns / 5000}
+						if schedule == wire.SchedulePingPong {
+							wait := int64(9000 + float64(chunk)*invent(s))
+							s.Metrics[wire.MetricWaitP50], s.Metrics[wire.MetricWaitP99], s.Metrics[wire.MetricWaitMax] = wait, wait+wait/50, 2*wait
+						}
 						out = append(out, s)
 					}
 				}

@@ -38,6 +38,14 @@ func sweep() madeUp {
 	}
 }
 
+// asked is a run of ping-pongs alone.
+func asked() madeUp {
+	return madeUp{
+		kernels: []string{"base", "socket-copy", madeUpControl}, families: []string{"file-unix"},
+		chunks: []int64{4 << 10, 64 << 10}, seeds: []uint64{1}, reps: 1, schedules: []string{wire.SchedulePingPong},
+	}
+}
+
 // troubled is a small run in which everything goes wrong that leaves a note.
 func troubled() madeUp {
 	return madeUp{
@@ -102,6 +110,7 @@ func TestGolden(t *testing.T) {
 		files map[string]string // by format
 	}{
 		{"whole", whole(), map[string]string{"term": "whole.txt", "md": "whole.md"}},
+		{"pingpong", asked(), map[string]string{"term": "pingpong.txt", "csv": "pingpong.csv"}},
 		{"troubled", troubled(), map[string]string{"term": "troubled.txt", "md": "troubled.md", "csv": "troubled.csv", "json": "troubled.json"}},
 	} {
 		m, r := load(t, tt.run)

@@ -43,6 +43,7 @@ type counter struct {
 	controls   controlSet
 	shown      map[string]bool
 	accounts   []store.Sample
+	waits      map[Key][]store.Sample
 }
 
 func newCounter(m store.Manifest) *counter {
@@ -54,6 +55,7 @@ func newCounter(m store.Manifest) *counter {
 		failed:     make(map[Key]map[string]int),
 		controls:   controlSet{m.Controls, map[[2]string]bool{}},
 		shown:      make(map[string]bool),
+		waits:      make(map[Key][]store.Sample),
 	}
 	for _, b := range m.Boots {
 		c.boots[b.Name] = b
@@ -76,6 +78,10 @@ func (c *counter) add(s store.Sample) {
 	}
 	if boot.Mode == store.ModeAccount {
 		c.accounts = append(c.accounts, s)
+		return
+	}
+	if s.Schedule == wire.SchedulePingPong {
+		c.addLatency(s)
 		return
 	}
 	if s.Schedule != wire.ScheduleLockstep && s.Schedule != wire.ScheduleStream {

@@ -198,6 +198,11 @@ type Result struct {
 	// Crossovers are each path against its family's plain one first, then
 	// kernels against kernels. There are none with fewer than four chunk sizes.
 	Crossovers []Crossover `json:"crossovers,omitempty"`
+	// Latencies are in the order of tables; the control's are among them.
+	// LatencyNoise is the control's largest change of a P50, in percent; 0 where
+	// there is none.
+	Latencies    []Latency `json:"latencies,omitempty"`
+	LatencyNoise float64   `json:"latency_noise_percent,omitempty"`
 	// Accounts are in the order of rows, then kernels; the control's are among
 	// them.
 	Accounts []Account `json:"accounts,omitempty"`
@@ -244,6 +249,7 @@ func Count(m store.Manifest, samples []store.Sample) *Result {
 	r.overlaps(c)
 	r.userCopies(m)
 	r.crossovers(c)
+	r.latencies(c)
 	r.accounts(c)
 	r.notes(c)
 	return r

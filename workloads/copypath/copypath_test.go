@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -106,6 +107,39 @@ func TestTimedRegionsAllocateNothing(t *testing.T) {
 			defer r.Close()
 			if n := testing.AllocsPerRun(5, func() { c.Send(c.chunk); r.Receive(c.chunk, sink) }); n != 0 {
 				t.Errorf("stream, sink %q: %v allocations a transfer", sink, n)
+			}
+		}
+	})
+}
+
+// Two threads stand in for the two processes.
+func TestPingPongDeliversTheSource(t *testing.T) {
+	eachCell(t, []int64{512, 256 << 10}, func(t *testing.T, c *Cell) {
+		if !c.family.Duplex {
+			return
+		}
+		r, err := NewReceiver(c.family, c.ReceiverFD(), c.chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.cell.fds = nil // the cell's own
+		defer r.Close()
+		for _, sink := range c.family.Sinks {
+			if err := c.Tune(wire.SchedulePingPong); err != nil {
+				t.Fatal(err)
+			}
+			waits := make([]int64, 70) // the source starts over within
+			n := int64(len(waits)+1) * c.chunk
+			answered := make(chan error, 1)
+			go func() { answered <- c.Answer(n).Err() }()
+			if err := errors.Join(r.Ask(waits, sink).Err(), <-answered); err != nil {
+				t.Fatalf("sink %q: %v", sink, err)
+			}
+			if err := c.CheckTail(n, r.Tail()); err != nil {
+				t.Errorf("sink %q: %v", sink, err)
+			}
+			if slices.Min(waits) <= 0 {
+				t.Errorf("sink %q: waits of %v", sink, waits)
 			}
 		}
 	})

@@ -180,6 +180,20 @@ func TestSpoilerDamagesTheStream(t *testing.T) {
 	}
 }
 
+func TestSummaryOfWaits(t *testing.T) {
+	upTo := func(n int64) (all []int64) {
+		for i := n; i > 0; i-- {
+			all = append(all, i)
+		}
+		return all
+	}
+	for n, want := range map[int64]waits{1: {1, 1, 1}, 2: {1, 2, 2}, 3: {2, 3, 3}, 100: {50, 99, 100}, 101: {51, 100, 101}, 1000: {500, 990, 1000}} {
+		if got := summary(upTo(n)); got != want {
+			t.Errorf("of 1 to %d: got %+v, want %+v", n, got, want)
+		}
+	}
+}
+
 var kept []byte
 
 func TestQuietSeesTheRuntimeAtWork(t *testing.T) {
