@@ -118,18 +118,18 @@ func TestPingPongDeliversTheSource(t *testing.T) {
 		if !c.family.Duplex {
 			return
 		}
-		r, err := NewReceiver(c.family, c.ReceiverFD(), c.chunk)
+		r, err := NewReceiver(c.family, c.method, c.ReceiverFD(), c.chunk)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.cell.fds = nil // the cell's own
 		defer r.Close()
 		for _, sink := range c.family.Sinks {
-			if err := c.Tune(wire.SchedulePingPong); err != nil {
-				t.Fatal(err)
-			}
 			waits := make([]int64, 70) // the source starts over within
 			n := int64(len(waits)+1) * c.chunk
+			if err := c.Prepare(wire.SchedulePingPong, n); err != nil {
+				t.Fatal(err)
+			}
 			answered := make(chan error, 1)
 			go func() { answered <- c.Answer(n).Err() }()
 			if err := errors.Join(r.Ask(waits, sink).Err(), <-answered); err != nil {
