@@ -40,8 +40,8 @@ test: preflight lint ## everything that must pass: lint, unit tests, tests on re
 	go test -tags vm -short -count=1 -timeout 60m ./lab/run
 
 .PHONY: test-all
-test-all: test ## make test, then all kernels of all lines, and every fuzz test for a while
-	go test -tags vm -count=1 -timeout 120m -run 'TestRealVerify|TestRealCopies' ./lab/run
+test-all: test ## make test, then all kernels of all lines, some with lockdep, stress-ng, every fuzz test for a while
+	go test -tags vm -count=1 -timeout 150m -run 'TestRealVerify|TestRealCopies|TestRealStress' ./lab/run
 	@set -e; go list -f '{{.Dir}}' ./... | while read -r folder; do \
 		grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$folder"/*_test.go 2>/dev/null | while read -r _ name; do \
 			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime 30s -fuzzminimizetime 1s "$$folder" </dev/null; \

@@ -124,6 +124,9 @@ func Fragments(line, profile string) ([]kernel.Text, error) {
 		return nil, &NameError{What: "profile", Name: profile, Known: names}
 	}
 	var fragments []kernel.Text
+	if names := profilesOf(line); !slices.Contains(names, profile) {
+		return nil, &NameError{What: "profile", Name: profile, Where: "of line " + line, Known: names}
+	}
 	of := profile + "-" + line + ".config"
 	for _, name := range []string{commonFragment, line + ".config", profile + ".config", of} {
 		text, err := files.ReadFile(path.Join("kconfig", name))
@@ -155,4 +158,13 @@ func Profiles() []string {
 		}
 	}
 	return names
+}
+
+// profilesOf are the profiles that a line has: one with a fragment for some lines
+// was made for these alone.
+func profilesOf(line string) []string {
+	return slices.DeleteFunc(Profiles(), func(profile string) bool {
+		some, err := fs.Glob(files, "kconfig/"+profile+"-*.config")
+		return err == nil && len(some) > 0 && !slices.Contains(some, "kconfig/"+profile+"-"+line+".config")
+	})
 }

@@ -18,7 +18,7 @@ func work() cli.Work {
 	w := cli.Work{Known: run.Known()}
 	for _, f := range copypath.Families() {
 		for _, m := range f.Methods {
-			w.Paths = append(w.Paths, cli.Path{Name: f.Path(m), About: m.About})
+			w.Paths = append(w.Paths, cli.Path{Name: f.Path(m), About: m.About, Family: f.About})
 		}
 	}
 	w.Run = func(ctx context.Context, r cli.RunRequest, io cli.Streams) error {

@@ -282,3 +282,46 @@ func TestWithPlan(t *testing.T) {
 		t.Error("a damaged initramfs was used")
 	}
 }
+
+// A program's files lie behind the lab's own initramfs, which stays as it was:
+// the boots of copy paths keep their digits.
+func TestWithFiles(t *testing.T) {
+	ctx := context.Background()
+	cache := t.TempDir()
+	base, err := Build(ctx, cache, fake(t, "agent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []File{{Path: "/usr/bin/tool", Mode: 0o755, Data: []byte("tool")}, {Path: "/own/data", Mode: 0o644, Data: []byte("x")}}
+	i, err := With(ctx, cache, base, []string{"/own", "/a/b"}, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := list(t, i.Path)
+	_, got, _ = strings.Cut(got, "archive 2\n")
+	want := `a            ino 1 mode 040755 owner 0:0 links 1 time 0 size 0 device 0:0
+a/b          ino 2 mode 040755 owner 0:0 links 1 time 0 size 0 device 0:0
+own          ino 3 mode 040755 owner 0:0 links 1 time 0 size 0 device 0:0
+own/data     ino 4 mode 100644 owner 0:0 links 1 time 0 size 1 device 0:0
+usr          ino 5 mode 040755 owner 0:0 links 1 time 0 size 0 device 0:0
+usr/bin      ino 6 mode 040755 owner 0:0 links 1 time 0 size 0 device 0:0
+usr/bin/tool ino 7 mode 100755 owner 0:0 links 1 time 0 size 4 device 0:0
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	data, err := os.ReadFile(i.Path)
+	if err != nil || sum(data[:base.Size]) != base.SHA256 || int64(len(data)) != i.Size {
+		t.Errorf("it doesn't begin with the lab's own: %v", err)
+	}
+	kept, err := Cached(cache, i.SHA256)
+	if err != nil || kept != i {
+		t.Errorf("from the cache: %+v, %v; want %+v", kept, err, i)
+	}
+	if err := os.Truncate(i.Path, 8); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Cached(cache, i.SHA256); err == nil {
+		t.Error("a damaged initramfs is taken from the cache")
+	}
+}

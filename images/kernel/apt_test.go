@@ -210,3 +210,19 @@ func TestSuiteInterrupted(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Whatever apt-cache prints, a version is there once, without what is around it.
+func FuzzParseMadison(f *testing.F) {
+	f.Add("linux-source-7.3 | 7.3.4-1~bpo13+1 | http://mirror trixie-backports/main amd64 Packages\n" +
+		"linux-source-7.3 | 7.3.4-1~bpo13+1 | http://mirror trixie-backports/main Sources\n")
+	f.Add("linux-source-7.3 || \nlinux-source-7.3 | a b | c\n")
+	f.Fuzz(func(t *testing.T, out string) {
+		seen := map[string]bool{}
+		for _, v := range parseMadison(out, "linux-source-7.3") {
+			if v == "" || strings.ContainsAny(v, "|\n") || v != strings.TrimSpace(v) || seen[v] {
+				t.Errorf("version %q", v)
+			}
+			seen[v] = true
+		}
+	})
+}

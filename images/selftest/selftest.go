@@ -34,6 +34,12 @@ type program struct {
 // programs are those that splice, vmsplice or sendfile and need neither a shell
 // nor a module. What isn't among them, and why, is selftest.NotRun's.
 var programs = []program{
+	{name: "splice/default_file_splice_read"},
+	{name: "splice/splice_read"},
+	{
+		name: "mm/cow", sources: []string{"mm/vm_util.c", "mm/thp_settings.c"},
+		flags: []string{"-lpthread"},
+	},
 	{
 		name: "net/tls",
 		// 6.12.117 has tests of a later kernel, for a function with a fourth
@@ -41,12 +47,6 @@ var programs = []program{
 		// what these tests ask for.
 		mend: []string{"-Dtls_crypto_info_init(version,type,keys,...)=tls_crypto_info_init(version,type,keys)"},
 		why:  "net/tls.c calls tls_crypto_info_init with four arguments where it takes three: the fourth was left out",
-	},
-	{name: "splice/default_file_splice_read"},
-	{name: "splice/splice_read"},
-	{
-		name: "mm/cow", sources: []string{"mm/vm_util.c", "mm/thp_settings.c"},
-		flags: []string{"-lpthread"},
 	},
 }
 

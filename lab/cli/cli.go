@@ -52,7 +52,11 @@ type VerifyRequest struct {
 }
 
 // Path is a copy path.
-type Path struct{ Name, About string }
+type Path struct {
+	Name, About string
+	// Family says what the path's source and sink are.
+	Family string
+}
 
 // Work is what the commands start, and what they may name.
 type Work struct {

@@ -51,10 +51,10 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 // recorder is work that says what it was asked for.
 func recorder() cli.Work {
 	paths := []cli.Path{
-		{Name: "file-tcp/sendfile", About: "one call"},
-		{Name: "file-tcp/read-send", About: "two calls"},
-		{Name: "file-unix/sendfile", About: "one call"},
-		{Name: "user-pipe/write", About: "one call"},
+		{Name: "file-tcp/sendfile", About: "one call", Family: "a file to TCP"},
+		{Name: "file-tcp/read-send", About: "two calls", Family: "a file to TCP"},
+		{Name: "file-unix/sendfile", About: "one call", Family: "a file to AF_UNIX"},
+		{Name: "user-pipe/write", About: "one call", Family: "memory to a pipe"},
 	}
 	known := config.Known{
 		Lines: []string{"6.12", "7.3"}, Profiles: []string{"distro", "minimal"},

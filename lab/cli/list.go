@@ -5,11 +5,13 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"splicelab/images"
 	"splicelab/lab/config"
 )
 
@@ -24,26 +26,84 @@ func newList(w Work, io Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(io, cfg, w.Paths, storedRuns(runsFolder))
+			copies, err := declaredCopies(cfg)
+			if err != nil {
+				return err
+			}
+			return printList(io, cfg, w.Paths, copies, storedRuns(runsFolder))
 		},
 	}
 	typed.fileFlag(cmd.Flags())
 	return cmd
 }
 
-func printList(io Streams, cfg config.Config, paths []Path, runs []storedRun) error {
+// declaredCopies is what each of a configuration's kernels declares of its
+// copies, by kernel and path; of one with the user's own patches, nothing.
+func declaredCopies(cfg config.Config) (map[string]map[string]images.Copies, error) {
+	declared := map[string]map[string]images.Copies{}
+	for _, k := range cfg.Kernels {
+		if len(k.Patches) > 0 {
+			continue
+		}
+		copies, err := images.ExpectedCopies(k.Series)
+		if err != nil {
+			return nil, err
+		}
+		declared[k.Name] = copies
+	}
+	return declared, nil
+}
+
+// copiesText is how often the CPU copies a byte of a path: on the baseline,
+// then the kernels that differ.
+func copiesText(cfg config.Config, declared map[string]map[string]images.Copies, path string) string {
+	base, ok := declared[cfg.Baseline][path]
+	if !ok {
+		return "copies not declared"
+	}
+	text := "copies: " + copyCount(base)
+	separator := "; "
+	for _, k := range cfg.Kernels {
+		c, ok := declared[k.Name][path]
+		if ok && copyCount(c) != copyCount(base) {
+			text += separator + k.Name + " " + copyCount(c)
+			separator = ", "
+		}
+	}
+	return text
+}
+
+func copyCount(c images.Copies) string {
+	if c.Refused {
+		return "refuses"
+	}
+	return strconv.FormatFloat(c.PerByte, 'g', -1, 64)
+}
+
+func printList(io Streams, cfg config.Config, paths []Path, copies map[string]map[string]images.Copies, runs []storedRun) error {
 	out := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "Kernels (%s, line %s, profile %s)\n", cfg.Name, cfg.Line, cfg.Profile)
 	for _, k := range cfg.Kernels {
 		fmt.Fprintf(out, "  %s\t%s%s\n", k.Name, strings.Join(slices.Concat(k.Series, k.Patches), " + "), role(cfg, k.Name))
 	}
-	fmt.Fprintln(out, "\nWorkloads")
+	fmt.Fprintln(out, "\nWorkloads (copies: by the CPU, for each byte)")
+	family := ""
 	for _, p := range paths {
+		if p.Family != family {
+			family = p.Family
+			fmt.Fprintf(out, "  %s\n", family)
+		}
 		mark := ""
 		if !cfg.Shows(p.Name) {
 			mark = " (not in " + cfg.Name + ")"
 		}
-		fmt.Fprintf(out, "  %s\t%s%s\n", p.Name, p.About, mark)
+		fmt.Fprintf(out, "    %s\t%s%s\n\t%s\n", p.Name, p.About, mark, copiesText(cfg, copies, p.Name))
+	}
+	if len(cfg.Programs) > 0 {
+		fmt.Fprintln(out, "  programs of your own")
+	}
+	for _, p := range cfg.Programs {
+		fmt.Fprintf(out, "    %s\t%s\n", p.Path(), p.About)
 	}
 	fmt.Fprintln(out, "\nConditions")
 	for _, c := range cfg.Conditions {

@@ -46,6 +46,11 @@ func (c *Config) normalize() {
 		c.Kernels[i].Patches = nilIfEmpty(c.Kernels[i].Patches)
 		c.Kernels[i].Expect = nilIfEmpty(c.Kernels[i].Expect)
 	}
+	c.Programs = nilIfEmpty(c.Programs)
+	for i := range c.Programs {
+		c.Programs[i].Files = nilIfEmpty(c.Programs[i].Files)
+		c.Programs[i].Packages = nilIfEmpty(c.Programs[i].Packages)
+	}
 	for i := range c.Conditions {
 		c.Conditions[i].Cmdline = nilIfEmpty(c.Conditions[i].Cmdline)
 		c.Conditions[i].Kernels = nilIfEmpty(c.Conditions[i].Kernels)
@@ -65,7 +70,7 @@ func nilIfEmpty[T any](list []T) []T {
 func (c *Config) check(known Known) error {
 	for _, part := range []func(Known) error{
 		c.checkMode, c.checkSources, c.checkKernels, c.checkRoles,
-		c.checkWorkloads, c.checkChunks, c.checkSeeds, c.checkConditions, c.checkLimits,
+		c.checkPrograms, c.checkWorkloads, c.checkChunks, c.checkSeeds, c.checkConditions, c.checkLimits,
 	} {
 		if err := part(known); err != nil {
 			return err
@@ -254,13 +259,14 @@ func (c *Config) checkWorkloads(known Known) error {
 	if len(c.Workloads) == 0 {
 		return problem("workloads", "there are none: \"*\" means all")
 	}
+	paths := c.Paths(known.Paths)
 	for i, glob := range c.Workloads {
 		key := fmt.Sprintf("workloads[%d]", i)
 		if _, err := path.Match(glob, ""); err != nil {
 			return problem(key, "%q is not a glob: use *, ? and [a-z]", glob)
 		}
-		if !slices.ContainsFunc(known.Paths, func(p string) bool { return matches(glob, p) }) {
-			return problem(key, "%q matches no copy path%s", glob, Hint(glob, slices.Concat(known.Paths, familyGlobs(known.Paths))))
+		if !slices.ContainsFunc(paths, func(p string) bool { return matches(glob, p) }) {
+			return problem(key, "%q matches no copy path%s", glob, Hint(glob, slices.Concat(paths, familyGlobs(paths))))
 		}
 	}
 	return nil

@@ -2,12 +2,12 @@ package config
 
 import (
 	"os"
-	"path"
 	"slices"
 	"strings"
 
 	"splicelab/images/kernel"
 	"splicelab/images/patchset"
+	"splicelab/results/store"
 )
 
 // Choose returns the configuration with the named kernels only. The baseline
@@ -93,12 +93,17 @@ func (c Config) Shows(copyPath string) bool {
 	return slices.ContainsFunc(c.Workloads, func(glob string) bool { return matches(glob, copyPath) })
 }
 
+// Paths returns the copy paths and the configuration's own programs.
+func (c Config) Paths(copyPaths []string) []string {
+	return slices.Concat(copyPaths, namesOf(c.Programs, Program.Path))
+}
+
 // Families returns the families that have at least one path shown, in the order
 // of paths.
 func (c Config) Families(paths []string) []string {
 	var families []string
 	for _, p := range paths {
-		if f := path.Dir(p); c.Shows(p) && !slices.Contains(families, f) {
+		if f := store.Family(p); c.Shows(p) && !slices.Contains(families, f) {
 			families = append(families, f)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"splicelab/images/kernel"
+	"splicelab/results/store"
 )
 
 // Config is one effective configuration. configs/default.yaml says what each
@@ -27,8 +28,10 @@ type Config struct {
 	// Kernels are all kernels of the run, baseline and control among them, in
 	// the order in which they are built.
 	Kernels []Kernel `mapstructure:"kernels" yaml:"kernels"`
-	// Workloads are path.Match globs over source-sink/method.
-	Workloads  []string    `mapstructure:"workloads" yaml:"workloads,flow"`
+	// Workloads are path.Match globs over source-sink/method and own/program.
+	Workloads []string `mapstructure:"workloads" yaml:"workloads,flow"`
+	// Programs are the user's own workloads.
+	Programs   []Program   `mapstructure:"programs" yaml:"programs,omitempty"`
 	Chunks     []Size      `mapstructure:"chunks" yaml:"chunks,flow"`
 	Reps       int         `mapstructure:"reps" yaml:"reps"`
 	Seeds      []uint64    `mapstructure:"seeds" yaml:"seeds,flow"`
@@ -86,6 +89,20 @@ func (k Kernel) Declares() map[string]string {
 	}
 	return values
 }
+
+// Program is a workload of the user's own: own/NAME.
+type Program struct {
+	Name  string `mapstructure:"name" yaml:"name"`
+	About string `mapstructure:"about" yaml:"about,omitempty"`
+	// Command, Files and Packages are bundle.Program's. In a file, paths of Files
+	// are relative to its folder.
+	Command  []string `mapstructure:"command" yaml:"command"`
+	Files    []string `mapstructure:"files" yaml:"files,flow,omitempty"`
+	Packages []string `mapstructure:"packages" yaml:"packages,flow,omitempty"`
+}
+
+// Path is the program's name as a workload.
+func (p Program) Path() string { return store.OwnFamily + "/" + p.Name }
 
 // Condition is a CPU model and boot options, and what is measured under it. An
 // empty list means everything that the configuration has.

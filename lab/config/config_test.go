@@ -46,7 +46,7 @@ func clearEnv(t *testing.T) {
 
 func TestShippedConfigurationsLoad(t *testing.T) {
 	clearEnv(t)
-	if diff := cmp.Diff([]string{"lab", "latency", "patch", "smoke", "sweep"}, config.Shipped()); diff != "" {
+	if diff := cmp.Diff([]string{"lab", "latency", "patch", "smoke", "stress-ng", "sweep"}, config.Shipped()); diff != "" {
 		t.Errorf("shipped configurations (-want +got):\n%s", diff)
 	}
 	for _, name := range config.Shipped() {
@@ -94,7 +94,16 @@ kernels:
     expect: [T1=old, "T5=old,old"]
   - name: shifted
     series: [base-shifted]
-workloads: [file-tcp, "*/write"]
+workloads: [file-tcp, "*/write", own/bench]
+programs:
+  - name: bench
+    about: a program, and what lies beside it
+    command: [bench, --size, "4096", "", "two words"]
+    files: [build/bench, "/a/data:/own/data"]
+    packages: [busybox-static, stress-ng=0.15.06-2]
+  - name: plain
+    command: [/own/plain]
+    files: [plain]
 chunks: [1, 4096, 64K, 1M, 16MiB]
 reps: 7
 seeds: [0, 18446744073709551615]
@@ -281,6 +290,19 @@ func TestBadFiles(t *testing.T) {
 		{kernels + "sources: [{line: '6.12', kind: tarball, path: a, url: b, sha256: c}]", `f.yaml:2: sources[0].path: url is there too: keep one of them`},
 		{kernels + "sources: [{line: '6.12', kind: tarball, path: a, sha256: c}]", `f.yaml:2: sources[0].sha256: "c" is not a SHA-256: 64 of 0-9, a-f, as sha256sum prints it`},
 		{kernels + "name: My Run", `f.yaml:2: name: "My Run" can't be a name: use up to 64 of a-z, 0-9, '.', '+', '-', with a letter or digit first`},
+		{kernels + "programs: [{name: A, command: [a]}]", `f.yaml:2: programs[0].name: "A" can't be a name: use up to 64 of a-z, 0-9, '.', '+', '-', with a letter or digit first`},
+		{kernels + "programs: [{name: a, command: [a]}, {name: a, command: [b]}]", `f.yaml:2: programs[1].name: "a" is there twice: each needs a name of its own`},
+		{kernels + "programs: [{name: a}]", `f.yaml:2: programs[0].command: names no program: make it a list of arguments, such as [./bench, --size, 4096]`},
+		{kernels + "programs: [{name: a, comand: [a]}]", `f.yaml:2: programs[0].comand: unknown key: did you mean command?`},
+		{kernels + "programs: [{name: a, command: [a, 1.5]}]", `f.yaml:2: programs[0].command[1]: is the number 1.5 here: put quotes around it`},
+		{kernels + "programs: [{name: a, command: [a], files: ['b:']}]", `f.yaml:2: programs[0].files[0]: "b:" is not HOST or HOST:GUEST, such as ./bench or ./data:/own/data`},
+		{kernels + "programs: [{name: a, command: [a], files: ['b:c/d']}]", `f.yaml:2: programs[0].files[0]: "b:c/d": c/d is no absolute path of the guest, such as /own/data`},
+		{kernels + "programs: [{name: a, command: [a], files: ['b:/proc/d']}]", `f.yaml:2: programs[0].files[0]: "b:/proc/d": /proc is the guest's own: put it under /own`},
+		{kernels + "programs: [{name: a, command: [a], files: ['b:/init']}]", `f.yaml:2: programs[0].files[0]: "b:/init": /init is the guest's own: put it under /own`},
+		{kernels + "programs: [{name: a, command: [a], packages: [a b]}]", `f.yaml:2: programs[0].packages[0]: "a b" is not the name of a Debian package, NAME or NAME=VERSION`},
+		{kernels + "programs: [{name: a, command: [a], packages: [-x]}]", `f.yaml:2: programs[0].packages[0]: "-x" is not the name of a Debian package, NAME or NAME=VERSION`},
+		{kernels + "programs: [{name: a, command: [" + strings.Repeat("x", 4000) + "]}]", `f.yaml:2: programs[0].command: is too long for a boot's plan of 4096 bytes: put it into a script, and that under files`},
+		{kernels + "programs: [{name: a, command: [a]}]\nworkloads: [own/b]", `f.yaml:3: workloads[0]: "own/b" matches no copy path: did you mean own/a?`},
 	} {
 		_, err := config.Parse("f.yaml", test.text, known())
 		checkOneLine(t, test.text, err, test.want)
@@ -321,8 +343,8 @@ func TestBadFileNames(t *testing.T) {
 	folder := t.TempDir()
 	for name, want := range map[string]string{
 		"configs/lbb.yaml":     `configs/lbb.yaml: no such file, and no shipped configuration of that name: did you mean lab?`,
-		"/nowhere/x":           `/nowhere/x: no such file, and no shipped configuration of that name: there are lab, latency, patch, smoke, sweep`,
-		"configs/default.yaml": `configs/default.yaml: no such file, and no shipped configuration of that name: there are lab, latency, patch, smoke, sweep`,
+		"/nowhere/x":           `/nowhere/x: no such file, and no shipped configuration of that name: there are lab, latency, patch, smoke, stress-ng, sweep`,
+		"configs/default.yaml": `configs/default.yaml: no such file, and no shipped configuration of that name: there are lab, latency, patch, smoke, stress-ng, sweep`,
 		folder:                 folder + `: can't be read: is a directory`,
 	} {
 		_, err := config.Load(config.Options{File: name, Known: known()})
@@ -411,6 +433,29 @@ func TestFamilies(t *testing.T) {
 	}
 	if c.Shows("file-tcp/sendfile") || !c.Shows("file-tcp/splice") {
 		t.Error("the globs choose other paths than they match")
+	}
+}
+
+// A program is a family of its own, and its paths are relative to the file.
+func TestPrograms(t *testing.T) {
+	clearEnv(t)
+	file := filepath.Join(t.TempDir(), "mine.yaml")
+	text := "kernels: [{name: base}]\nworkloads: [own/*]\nprograms:\n" +
+		"  - {name: a, command: [a], files: [x/a, '../b:/own/c', /d]}\n  - {name: b, command: [b]}\n"
+	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(config.Options{File: file, Known: known()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"own/a", "own/b"}, c.Families(c.Paths(known().Paths))); diff != "" {
+		t.Errorf("families (-want +got):\n%s", diff)
+	}
+	dir := filepath.Dir(file)
+	want := []string{dir + "/x/a", filepath.Dir(dir) + "/b:/own/c", "/d"}
+	if diff := cmp.Diff(want, c.Program("own/a").Files); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 

@@ -58,19 +58,25 @@ func Load(o Options) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c.patchesBeside(name)
+	c.pathsBeside(name)
 	return c, nil
 }
 
-// patchesBeside makes the patches' paths relative to where the program runs:
-// in a file they are relative to the file.
-func (c *Config) patchesBeside(file string) {
-	for _, k := range c.Kernels {
-		for i, p := range k.Patches {
+// pathsBeside makes the paths of patches and programs relative to where the
+// program runs: in a file they are relative to the file.
+func (c *Config) pathsBeside(file string) {
+	beside := func(paths []string) {
+		for i, p := range paths {
 			if !filepath.IsAbs(p) {
-				k.Patches[i] = filepath.Join(filepath.Dir(file), p)
+				paths[i] = filepath.Join(filepath.Dir(file), p)
 			}
 		}
+	}
+	for _, k := range c.Kernels {
+		beside(k.Patches)
+	}
+	for _, p := range c.Programs {
+		beside(p.Files) // HOST:GUEST begins with HOST
 	}
 }
 

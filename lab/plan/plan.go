@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"splicelab/lab/config"
 	"splicelab/results/store"
@@ -133,6 +134,9 @@ func Accounts(c config.Config, k config.Kernel, families []string) []store.Boot 
 	}
 	var boots []store.Boot
 	for _, family := range families {
+		if store.IsProgram(family) { // delivers no bytes that copies could be counted for
+			continue
+		}
 		b := boot(k, family, c.Conditions[0], c.Seeds[0], 0)
 		b.Name, b.Mode = fmt.Sprintf("%s_%s_%s_s%d_account", k.Name, family, c.Conditions[0].Slug(), c.Seeds[0]), store.ModeAccount
 		boots = append(boots, b)
@@ -143,7 +147,7 @@ func Accounts(c config.Config, k config.Kernel, families []string) []store.Boot 
 func boot(k config.Kernel, family string, cond config.Condition, seed uint64, repeat int) store.Boot {
 	return store.Boot{
 		// The form is the same for every boot; names are file names.
-		Name:   fmt.Sprintf("%s_%s_%s_s%d_r%d", k.Name, family, cond.Slug(), seed, repeat),
+		Name:   fmt.Sprintf("%s_%s_%s_s%d_r%d", k.Name, strings.ReplaceAll(family, "/", "-"), cond.Slug(), seed, repeat),
 		Kernel: k.Name, Family: family, Condition: cond.Name, Seed: seed, Repeat: repeat,
 	}
 }
@@ -181,7 +185,13 @@ func Wire(c config.Config, b store.Boot) wire.Plan {
 	if b.Mode == store.ModeAccount {
 		return wire.Plan{
 			Version: wire.Version, Kind: wire.KindAccount, Family: b.Family, Line: c.Line, Seed: b.Seed,
-			Chunks: []int64{accountChunk(c)}, CellDeadline: c.CellDeadline,
+			Chunks: []int64{accountChunk(c, b.Family)}, CellDeadline: c.CellDeadline,
+		}
+	}
+	if store.IsProgram(b.Family) {
+		return wire.Plan{
+			Version: wire.Version, Kind: wire.KindProgram, Family: b.Family, Seed: b.Seed,
+			Command: c.Program(b.Family).Command, Reps: c.Reps, CellDeadline: c.CellDeadline,
 		}
 	}
 	cond, chunks := c.Condition(b.Condition), c.Chunks
@@ -203,12 +213,20 @@ func Wire(c config.Config, b store.Boot) wire.Plan {
 }
 
 // accountChunk is the size at which copies are counted: that of the reports'
-// headline, so that the CPU models' count of user copies stands beside it.
-// Copies per byte don't depend on it.
-func accountChunk(c config.Config) int64 {
+// headline, so that the CPU models' count of user copies stands beside it, or
+// the largest that the family takes. Copies per byte don't depend on it.
+func accountChunk(c config.Config, family string) int64 {
 	const headline = 64 << 10
-	if slices.Contains(c.Chunks, headline) {
+	f, err := copypath.Lookup(family)
+	takes := func(chunk config.Size) bool { return err != nil || f.Takes(int64(chunk)) }
+	if slices.Contains(c.Chunks, headline) && takes(headline) {
 		return headline
 	}
-	return int64(slices.Max(c.Chunks))
+	sorted := slices.Sorted(slices.Values(c.Chunks))
+	for _, chunk := range slices.Backward(sorted) {
+		if takes(chunk) {
+			return int64(chunk)
+		}
+	}
+	return int64(sorted[len(sorted)-1]) // the guest says that it is left out
 }

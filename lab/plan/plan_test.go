@@ -108,6 +108,37 @@ func TestNoBootWithoutASchedule(t *testing.T) {
 	}
 }
 
+// A program's boots run it as it is configured. Copies aren't counted: it
+// delivers no bytes that they could be counted for.
+func TestPrograms(t *testing.T) {
+	c := example()
+	c.Account = true
+	c.Programs = []config.Program{{Name: "bench", Command: []string{"bench", "a b"}}}
+	kinds := map[string]int{}
+	for _, b := range plan.Boots(c, []string{"file-tcp", "own/bench"}, untouched{}) {
+		if strings.Contains(b.Name, "/") {
+			t.Errorf("%q is no name of a file", b.Name)
+		}
+		p := plan.Wire(c, b)
+		kinds[b.Family+" "+string(p.Kind)]++
+		if b.Family != "own/bench" {
+			continue
+		}
+		want := wire.Plan{Version: wire.Version, Kind: wire.KindProgram, Family: "own/bench", Seed: b.Seed, Command: []string{"bench", "a b"}, Reps: 3, CellDeadline: 60}
+		if diff := cmp.Diff(want, p); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", b.Name, diff)
+		}
+	}
+	for _, kind := range []string{"file-tcp account", "file-tcp count", "own/bench program"} {
+		if kinds[kind] == 0 {
+			t.Errorf("no boot %s: %v", kind, kinds)
+		}
+	}
+	if len(kinds) != 3 {
+		t.Errorf("boots of kinds %v", kinds)
+	}
+}
+
 // TestFirstComparisonFirst: no boot of a third kernel or of another condition
 // before the pair of the first comparison is whole.
 func TestFirstComparisonFirst(t *testing.T) {
@@ -218,6 +249,26 @@ func TestWireOfAnAccount(t *testing.T) {
 	c.Chunks = []config.Size{8192, 16384, 4096}
 	if got := plan.Wire(c, b).Chunks; !slices.Equal(got, []int64{16384}) {
 		t.Errorf("without 64 KiB: %d", got)
+	}
+}
+
+// Where a family doesn't take the headline's chunk, its account is taken at the
+// largest that it does take; where it takes none, the guest says so.
+func TestAccountChunkOfADatagramFamily(t *testing.T) {
+	c := example()
+	b := store.Boot{Family: "file-udp", Mode: store.ModeAccount, Condition: c.Conditions[0].Name}
+	for _, tc := range []struct {
+		chunks []config.Size
+		want   int64
+	}{
+		{[]config.Size{65536, 4096, 32768, 512}, 32768},
+		{[]config.Size{4096, 1 << 20}, 4096},
+		{[]config.Size{65536, 1 << 20}, 1 << 20},
+	} {
+		c.Chunks = tc.chunks
+		if got := plan.Wire(c, b).Chunks; !slices.Equal(got, []int64{tc.want}) {
+			t.Errorf("%v: account at %v, want %d", tc.chunks, got, tc.want)
+		}
 	}
 }
 

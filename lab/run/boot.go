@@ -172,7 +172,7 @@ func (s *session) spec(b store.Boot, img *kernel.Image) (vm.Boot, error) {
 		return vm.Boot{}, err
 	}
 	spec := vmBoot(s.cfg, b, img.BzImage, s.tmp, s.run.Console(b.Name))
-	if err := initrd.WithPlan(spec.Initrd, s.initrd, file); err != nil {
+	if err := initrd.WithPlan(spec.Initrd, s.initramfs(b), file); err != nil {
 		return vm.Boot{}, hostError("write an initramfs", err)
 	}
 	return spec, nil
@@ -205,7 +205,7 @@ func (s *session) key(b store.Boot, img *kernel.Image) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return bootKey(s.cfg, b, file, img, s.initrd, s.qemu)
+	return bootKey(s.cfg, b, file, img, s.initramfs(b), s.qemu)
 }
 
 // bootKey is the hash of all that a boot with this plan depends on.

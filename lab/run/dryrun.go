@@ -31,14 +31,15 @@ func DryRun(w io.Writer, c config.Config, known config.Known) error {
 			}
 		}
 	}
-	untouched, err := untouchedPaths(c, known.Paths)
+	paths := c.Paths(known.Paths)
+	untouched, err := untouchedPaths(c, paths)
 	if err != nil {
 		return err
 	}
 	if err := printVerifications(w, c); err != nil {
 		return err
 	}
-	return printBoots(w, c, plan.Boots(c, c.Families(known.Paths), untouched))
+	return printBoots(w, c, plan.Boots(c, c.Families(paths), untouched))
 }
 
 func seriesText(k config.Kernel) string {

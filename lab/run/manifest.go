@@ -33,11 +33,12 @@ func newManifest(s *session, req Request, guest initrd.Guest) (store.Manifest, e
 		Conditions: plan.Conditions(c), Workloads: c.Workloads, Reps: c.Reps,
 		Patches: s.own, Notes: s.notes,
 	}
-	untouched, err := untouchedPaths(c, req.Known.Paths)
+	paths := c.Paths(req.Known.Paths)
+	untouched, err := untouchedPaths(c, paths)
 	if err != nil {
 		return m, err
 	}
-	m.Controls, m.Boots = untouched.byKernel, plan.Boots(c, c.Families(req.Known.Paths), untouched)
+	m.Controls, m.Boots = untouched.byKernel, plan.Boots(c, c.Families(paths), untouched)
 	if m.Copies, err = declaredCopies(c); err != nil {
 		return m, err
 	}

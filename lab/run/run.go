@@ -69,6 +69,8 @@ type session struct {
 	own      map[string][]kernel.Series // the user's, by kernel
 	notes    []string                   // for the manifest, of before it is there
 	initrd   initrd.Initramfs
+	// programs are the initramfs of the user's own programs, by workload.
+	programs map[string]initrd.Initramfs
 	qemu     string // version
 	// samples is written, and compared with, even where samples are not to be
 	// taken from it.
@@ -112,6 +114,7 @@ func open(ctx context.Context, req Request) (_ *session, err error) {
 		cfg: req.Config, out: req.Out, progress: newProgress(req.Err, req.Interactive),
 		kernels: map[string]*kernel.Image{}, failed: map[string]error{},
 		verdicts: map[string]string{}, expected: req.Expected, builder: req.Builder,
+		programs: map[string]initrd.Initramfs{},
 	}
 	if s.expected == nil {
 		s.expected = images.Expected
@@ -153,9 +156,16 @@ func open(ctx context.Context, req Request) (_ *session, err error) {
 	}
 	s.samples = store.Cache{Dir: filepath.Join(cache, "samples")}
 	if s.resumed {
+		if err := s.keptPrograms(cache); err != nil {
+			return s, err
+		}
 		return s, s.sameImage(guest)
 	}
-	return s, s.create(req, guest)
+	own, err := s.ownPrograms(ctx, cache)
+	if err != nil {
+		return s, err
+	}
+	return s, s.create(req, guest, own)
 }
 
 // image builds the agent and the initramfs.
@@ -169,11 +179,12 @@ func (s *session) image(ctx context.Context, cache string) (initrd.Guest, error)
 	return guest, err
 }
 
-func (s *session) create(req Request, guest initrd.Guest) error {
+func (s *session) create(req Request, guest initrd.Guest, own []store.Program) error {
 	m, err := newManifest(s, req, guest)
 	if err != nil {
 		return err
 	}
+	m.Programs = own
 	dir := s.cfg.Out
 	if dir == "" {
 		dir = filepath.Join("results", "runs", store.FolderName(m.Started, m.Name))
@@ -305,7 +316,7 @@ func samplesOf(c config.Config, b store.Boot, stream wire.Stream) []store.Sample
 		list = append(list, store.Sample{
 			Kernel: b.Kernel, Workload: w.Path, Schedule: w.Schedule, Sink: w.Sink, CPUModel: b.Condition,
 			Profile: c.Profile, Chunk: w.Chunk, Bytes: w.Bytes, Mode: mode, Boot: b.Name, Rep: w.Rep,
-			Seed: b.Seed, Metrics: w.Metrics, Outcome: outcome,
+			Seed: b.Seed, Metrics: w.Metrics, Benchmarks: w.Benchmarks, Outcome: outcome,
 		})
 	}
 	return list

@@ -29,6 +29,7 @@ type device interface {
 type board struct {
 	cpuModel  string
 	memoryMiB int
+	cpus      int
 }
 
 func (b board) qemu() []string {
@@ -39,7 +40,7 @@ func (b board) qemu() []string {
 		// mc146818_avoid_UIP).
 		"-machine", "microvm,acpi=off,isa-serial=off",
 		"-cpu", b.cpuModel,
-		"-smp", "1",
+		"-smp", strconv.Itoa(max(1, b.cpus)),
 		"-m", strconv.Itoa(b.memoryMiB),
 		"-nodefaults", "-no-user-config",
 		"-display", "none",
@@ -133,7 +134,7 @@ const ResultDevice = "/dev/ttyS1"
 func devices(b Boot) []device {
 	m := b.Machine
 	return []device{
-		board{cpuModel: m.CPUModel, memoryMiB: m.MemoryMiB},
+		board{cpuModel: m.CPUModel, memoryMiB: m.MemoryMiB, cpus: m.CPUs},
 		clock{accel: m.accelerator(), count: m.Count},
 		entropy{seed: m.Seed},
 		serialPort{id: "console", index: 0, path: b.Console, console: true},
@@ -193,6 +194,8 @@ func (b Boot) check() error {
 		return fmt.Errorf("%w: no CPU model: name one, such as qemu64", ErrBoot)
 	case m.MemoryMiB < 64:
 		return fmt.Errorf("%w: %d MiB of memory: give at least 64", ErrBoot, m.MemoryMiB)
+	case m.CPUs < 0 || m.Count && m.CPUs > 1:
+		return fmt.Errorf("%w: %d CPUs: a count boot has one, others at least one", ErrBoot, m.CPUs)
 	case m.accelerator() != TCG && m.accelerator() != KVM:
 		return fmt.Errorf("%w: accelerator %q: it is %s or %s", ErrBoot, m.Accelerator, TCG, KVM)
 	case m.Count && m.accelerator() != TCG:

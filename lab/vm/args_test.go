@@ -30,7 +30,9 @@ func TestArgs(t *testing.T) {
 	timed := count
 	timed.Machine.Count, timed.Machine.Accelerator = false, KVM
 	timed.Machine.Cmdline = Cmdline(false)
-	for name, b := range map[string]Boot{"count": count, "time": timed, "portable": count.Portable()} {
+	two := timed
+	two.Machine.CPUs = 2
+	for name, b := range map[string]Boot{"count": count, "time": timed, "two-cpus": two, "portable": count.Portable()} {
 		t.Run(name, func(t *testing.T) {
 			list, err := Args(b)
 			if err != nil {
@@ -62,14 +64,16 @@ func TestArgsRefuses(t *testing.T) {
 		spoil func(*Boot)
 		says  string
 	}{
-		"no CPU model":   {func(b *Boot) { b.Machine.CPUModel = "" }, "CPU model"},
-		"no memory":      {func(b *Boot) { b.Machine.MemoryMiB = 0 }, "0 MiB"},
-		"no console":     {func(b *Boot) { b.Console = "" }, "console"},
-		"accelerator":    {func(b *Boot) { b.Machine.Accelerator = "xen" }, `"xen"`},
-		"count on KVM":   {func(b *Boot) { b.Machine.Accelerator = KVM }, "under tcg only"},
-		"own cmdline":    {func(b *Boot) { b.Machine.Cmdline = "console=ttyS0" }, "vm.Cmdline"},
-		"time's cmdline": {func(b *Boot) { b.Machine.Cmdline = Cmdline(false) }, "tsc_early_khz"},
-		"long cmdline":   {func(b *Boot) { b.Machine.Cmdline += strings.Repeat(" x", 1000) }, "2047"},
+		"no CPU model":      {func(b *Boot) { b.Machine.CPUModel = "" }, "CPU model"},
+		"no memory":         {func(b *Boot) { b.Machine.MemoryMiB = 0 }, "0 MiB"},
+		"no console":        {func(b *Boot) { b.Console = "" }, "console"},
+		"accelerator":       {func(b *Boot) { b.Machine.Accelerator = "xen" }, `"xen"`},
+		"count on KVM":      {func(b *Boot) { b.Machine.Accelerator = KVM }, "under tcg only"},
+		"count on two CPUs": {func(b *Boot) { b.Machine.CPUs = 2 }, "2 CPUs: a count boot has one"},
+		"less than no CPU":  {func(b *Boot) { b.Machine.Count, b.Machine.CPUs = false, -1 }, "-1 CPUs"},
+		"own cmdline":       {func(b *Boot) { b.Machine.Cmdline = "console=ttyS0" }, "vm.Cmdline"},
+		"time's cmdline":    {func(b *Boot) { b.Machine.Cmdline = Cmdline(false) }, "tsc_early_khz"},
+		"long cmdline":      {func(b *Boot) { b.Machine.Cmdline += strings.Repeat(" x", 1000) }, "2047"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -61,6 +61,9 @@ var verdicts = []verdict{
 	{Oops, regexp.MustCompile(`^[^\[]*: [0-9a-f]{4} \[#\d+\]`)}, // any die(), by its counter
 	{"", regexp.MustCompile(`^WARNING: `)},
 	{"", regexp.MustCompile(`^UBSAN: `)},
+	// kernel/locking/lockdep.c: the second after any report, and when it gives up.
+	{"", regexp.MustCompile(`^INFO: trying to register non-static key`)},
+	{"", regexp.MustCompile(`^turning off the locking correctness validator`)},
 	{"", regexp.MustCompile(`^(rcu: )?INFO: rcu_\w+ (self-)?detected .*stall`)},
 	{"", regexp.MustCompile(`^rcu: rcu_\w+ kthread (starved|timer wakeup)`)},
 	{"", regexp.MustCompile(`^(watchdog: )?Watchdog detected hard LOCKUP`)},

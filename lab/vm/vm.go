@@ -38,6 +38,8 @@ const (
 type Machine struct {
 	CPUModel  string `json:"cpu_model"`
 	MemoryMiB int    `json:"memory_mib"`
+	// CPUs is 1 when 0. A count boot has one.
+	CPUs int `json:"cpus,omitempty"`
 	// Seed is QEMU's own -seed; the guest's random numbers come from it.
 	Seed uint64 `json:"seed"`
 	// Count selects -icount and the fixed clock.

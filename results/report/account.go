@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"splicelab/results/stats"
+	"splicelab/results/store"
 )
 
 // accounts is the table of copies, the proof above the figures: what each
@@ -115,7 +116,7 @@ func accountLegend(r *stats.Result) string {
 		parts = append(parts, "(n) of these, copies from or to user memory as the two CPU models count them; the probes' own count of user copies is the same within 0.05")
 	}
 	if has(func(a stats.Account) bool { return a.Referenced > 0 }) {
-		parts = append(parts, "ref: skbs hold the source's own pages, elsewhere they don't")
+		parts = append(parts, "ref: skbs hold the source's own pages, elsewhere they don't"+cipherPages(has))
 	}
 	if has(func(a stats.Account) bool { return a.Refused }) {
 		parts = append(parts, "refused: the kernel doesn't offer this, as it declares")
@@ -137,6 +138,15 @@ func accountLegend(r *stats.Result) string {
 		parts = append(parts, "all of it is what the kernels declare, within 0.5%")
 	}
 	return strings.Join(parts, "; ") + "."
+}
+
+// cipherPages is what the pages are where none of the source's can be: kTLS
+// sends what the cipher put out.
+func cipherPages(has func(is func(stats.Account) bool) bool) string {
+	if has(func(a stats.Account) bool { return store.Family(a.Workload) == "file-ktls" }) {
+		return "; with kTLS they are the cipher's output"
+	}
+	return ""
 }
 
 // undeclaredKernels are those of which nothing is declared.

@@ -59,7 +59,7 @@ func valueText(r *stats.Result, c *stats.Cell, width int) (string, []int) {
 	if c == nil {
 		return "-", nil
 	}
-	value := number(c.InsnPerByte.Median)
+	value := cellNumber(c)
 	if width == 0 {
 		return value, c.Notes
 	}
@@ -69,10 +69,11 @@ func valueText(r *stats.Result, c *stats.Cell, width int) (string, []int) {
 // changeText is ~ within the noise line, and carries a question mark where
 // there is none.
 func changeText(r *stats.Result, c *stats.Cell) string {
+	_, known := r.Limit(c.Key)
 	switch {
 	case c.Change == nil:
 		return ""
-	case !r.Noise.Known:
+	case !known:
 		return stats.Percent(*c.Change) + "?"
 	case !c.Called:
 		return "~"

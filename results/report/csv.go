@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"io"
 	"slices"
@@ -12,19 +13,21 @@ import (
 	"splicelab/workloads/wire"
 )
 
-// csvHeader names the columns. Values are in instructions per byte delivered,
-// changes in percent, chunks in bytes. copies and by_reference are those of the
-// account, per byte delivered, and so are the system calls, packets and
-// fragments, per MiB; sender and receiver are the parts of median. A row of the
-// schedule "crossover" is one (crossoverRows); one of "pingpong" has waits alone,
-// in instructions.
+// csvHeader names the columns. Values are in the metric, changes in percent,
+// chunks in bytes. copies and by_reference are those of the account, per byte
+// delivered, and so are the system calls, packets and fragments, per MiB; sender
+// and receiver are the parts of median. A row of the schedule "crossover" is one
+// (crossoverRows); one of "pingpong" has waits alone, in instructions.
 var csvHeader = []string{
 	"workload", "schedule", "sink", "chunk", "condition", "kernel", "boots", "samples",
 	"median", "min", "max", "modes", "change_percent", "user_copies", "copies", "by_reference", "flags", "notes",
-	"against", "chunk_low", "chunk_high",
+	"against", "chunk_low", "chunk_high", "metric",
 	"sender", "receiver", "syscalls_per_mib", "skbs_per_mib", "fragments_per_mib",
 	"wait_p50", "wait_p99", "wait_max",
 }
+
+// metricPerByte is the metric of copy paths.
+const metricPerByte = "insns/B"
 
 // writeCSV writes one row a cell, the control kernel's among them. A stream
 // cell has no median and no change; its modes are median x samples.
@@ -46,8 +49,11 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 		all, referenced, calls := accountOf(r, c)
 		sender, receiver := "", ""
 		median, change := "", ""
+		if c.Schedule != wire.ScheduleStream {
+			median = exact(c.InsnPerByte.Median)
+		}
 		if c.Schedule == wire.ScheduleLockstep {
-			median, sender, receiver = exact(c.InsnPerByte.Median), exact(c.Sender), exact(c.Receiver)
+			sender, receiver = exact(c.Sender), exact(c.Receiver)
 		}
 		if c.Change != nil {
 			change = exact(*c.Change)
@@ -57,7 +63,7 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 			strconv.Itoa(c.Boots), strconv.Itoa(c.Samples),
 			median, exact(c.InsnPerByte.Min), exact(c.InsnPerByte.Max), modesText(c.Modes),
 			change, userCopies, all, referenced, strings.Join(flags(r, c), ";"), notesText(c.Notes),
-			"", "", "",
+			"", "", "", cmp.Or(c.Metric, metricPerByte),
 			sender, receiver, calls[0], calls[1], calls[2],
 			"", "", "",
 		})
@@ -119,7 +125,7 @@ func flags(r *stats.Result, c *stats.Cell) []string {
 	case c.Control:
 		out = append(out, "control row")
 	}
-	if c.Change != nil && r.Noise.Known && !c.Called {
+	if _, known := r.Limit(c.Key); c.Change != nil && known && !c.Called {
 		out = append(out, "within noise")
 	}
 	for _, factor := range c.DependsOn {

@@ -52,8 +52,8 @@ func (d *document) notes(list []stats.Note) { d.blocks = append(d.blocks, block{
 
 // notTime is the fixed line on what the figures are not.
 const notTime = "What these figures are not: instructions under emulation are not time. Caches, memory bandwidth, TLBs and" +
-	" the pipeline are invisible here: a copy that misses the cache costs the same as one that hits. Traffic is loopback" +
-	" and AF_UNIX on one emulated CPU: no NIC, no DMA, no IOMMU, no NUMA. Only wall-clock runs on hardware can tell how fast a kernel is."
+	" the pipeline are invisible here: a copy that misses the cache costs the same as one that hits. Traffic stays on" +
+	" one emulated CPU (loopback, AF_UNIX, veth, dummy): no NIC, no DMA, no IOMMU, no NUMA. Only wall-clock runs on hardware can tell how fast a kernel is."
 
 // newDocument is the whole report.
 func newDocument(m store.Manifest, r *stats.Result) *document {
@@ -68,9 +68,11 @@ func newDocument(m store.Manifest, r *stats.Result) *document {
 	d.heading("Summary")
 	d.summary(r, r.Kernels)
 	d.noise(r)
+	d.programNoise(r)
 	d.sensitivity(r)
 	d.crossovers(r)
 	d.setup(m)
+	d.programs(m, r)
 	for _, condition := range r.Conditions {
 		d.lockstep(r, condition)
 	}
@@ -93,6 +95,9 @@ func title(r *stats.Result) string {
 		return "splicelab: what a request waits for, in instructions"
 	}
 	what := "instructions per byte: " + r.Baseline
+	if len(copyRows(r)) == 0 && len(r.Rows) > 0 {
+		what = "instructions of programs: " + r.Baseline
+	}
 	if len(against) > 0 {
 		what += " against " + strings.Join(against, ", ")
 	}
@@ -152,10 +157,23 @@ func (d *document) summary(r *stats.Result, kernels []string) {
 		d.text("No samples: nothing was measured yet, or the workloads that are shown were not.")
 		return
 	}
+	if len(copyRows(r)) > 0 {
+		d.copySummary(r, kernels)
+	}
+	d.programSummary(r, kernels)
+}
+
+// copyRows are the rows of copy paths.
+func copyRows(r *stats.Result) []stats.Row {
+	return slices.DeleteFunc(slices.Clone(r.Rows), func(row stats.Row) bool { return row.Metric != "" })
+}
+
+// copySummary is the copy paths' part of the summary.
+func (d *document) copySummary(r *stats.Result, kernels []string) {
 	condition := r.Conditions[0]
 	g := newGrid(r, kernels, "path")
 	var keys []stats.Key
-	for _, row := range r.Rows {
+	for _, row := range copyRows(r) {
 		if row.Chunk != r.HeadlineChunk || row.Sink != "" && row.Sink != r.HeadlineSink {
 			continue
 		}
@@ -182,7 +200,8 @@ func (d *document) legend(r *stats.Result, kernels []string, keys []stats.Key) {
 				missing = true
 				continue
 			}
-			within = within || c.Change != nil && r.Noise.Known && !c.Called
+			_, known := r.Limit(key)
+			within = within || c.Change != nil && known && !c.Called
 			control = control || isControlRow(r, key)
 			for _, n := range c.Notes {
 				used[n] = true
@@ -236,7 +255,7 @@ func (d *document) noise(r *stats.Result) {
 
 // place names a cell but for its kernel.
 func place(k stats.Key) string {
-	at := k.Workload + " " + stats.Size(k.Chunk)
+	at := k.Workload + " " + k.What()
 	if k.Sink != "" {
 		at += " sink=" + k.Sink
 	}
@@ -249,7 +268,7 @@ func (d *document) sensitivity(r *stats.Result) {
 	g := newGrid(r, r.Kernels, "path", "sink", "condition")
 	g.groups, g.labels, g.leftAligned = 2, 4, 3
 	var keys []stats.Key
-	for _, row := range r.Rows {
+	for _, row := range copyRows(r) {
 		if row.Chunk != r.HeadlineChunk || row.Control {
 			continue
 		}
@@ -283,9 +302,12 @@ func shortCondition(r *stats.Result, name string) string {
 
 // lockstep is one condition's table.
 func (d *document) lockstep(r *stats.Result, condition string) {
-	d.heading(fmt.Sprintf("Lock-step, %s: instructions per byte, change against %s", condition, r.Baseline))
 	kernels := measuredUnder(r, r.Kernels, condition)
 	g, keys := rowGrid(r, kernels, wire.ScheduleLockstep, condition)
+	if len(keys) == 0 {
+		return
+	}
+	d.heading(fmt.Sprintf("Lock-step, %s: instructions per byte, change against %s", condition, r.Baseline))
 	g.fill(r, kernels, keys)
 	d.grid(g)
 }
@@ -329,7 +351,7 @@ func rowGrid(r *stats.Result, kernels []string, schedule, condition string) (*gr
 	g := newGrid(r, kernels, "path", "sink", "chunk")
 	g.groups, g.labels, g.leftAligned = 2, 4, 2
 	var keys []stats.Key
-	for _, row := range r.Rows {
+	for _, row := range copyRows(r) {
 		key := stats.Key{Workload: row.Workload, Schedule: schedule, Sink: row.Sink, Chunk: row.Chunk, Condition: condition}
 		if anyMeasured(r, kernels, key) {
 			keys = append(keys, key)
@@ -357,14 +379,14 @@ func (d *document) userCopies(r *stats.Result) {
 		erms[u.Condition] = u.ERMS
 	}
 	for _, condition := range r.Conditions {
-		if erms[condition] == "" {
+		if erms[condition] == "" || len(copyRows(r)) == 0 {
 			continue
 		}
 		kernels := measuredUnder(r, measuredUnder(r, r.Kernels, condition), erms[condition])
 		g := newGrid(r, kernels, "path", "sink")
 		g.groups, g.labels, g.leftAligned = 1, 2, 2
 		var keys []stats.Key
-		for _, row := range r.Rows {
+		for _, row := range copyRows(r) {
 			if row.Chunk == r.HeadlineChunk {
 				keys = append(keys, stats.Key{Workload: row.Workload, Schedule: wire.ScheduleLockstep, Sink: row.Sink, Chunk: row.Chunk, Condition: condition})
 				g.rows = append(g.rows, []string{pathLabel(row), dash(row.Sink)})

@@ -88,6 +88,7 @@ func Headline(w io.Writer, m store.Manifest, r *stats.Result) error {
 	d.warnings(m, r)
 	d.summary(r, r.Kernels)
 	d.noise(r)
+	d.programNoise(r)
 	return d.term(w)
 }
 
@@ -96,8 +97,9 @@ func Headline(w io.Writer, m store.Manifest, r *stats.Result) error {
 func First(w io.Writer, r *stats.Result, kernel string) error {
 	d := document{}
 	d.summary(r, []string{r.Baseline, kernel})
-	if r.Noise.Known {
+	if r.Noise.Known || len(r.ProgramNoise) > 0 {
 		d.noise(r)
+		d.programNoise(r)
 	} else {
 		d.text("A first look: the control isn't measured yet, so there is no noise line, and changes carry a question mark.")
 	}

@@ -12,16 +12,17 @@ import (
 	"splicelab/workloads/wire"
 )
 
-// changes sets every lock-step cell's change against the baseline.
+// changes sets the change against the baseline of every cell that has a single
+// value.
 func (r *Result) changes() {
 	for i := range r.Cells {
 		c := &r.Cells[i]
-		if c.Schedule != wire.ScheduleLockstep || c.Kernel == r.Baseline {
+		if c.Schedule == wire.ScheduleStream || c.Kernel == r.Baseline {
 			continue
 		}
 		base := c.Key
 		base.Kernel = r.Baseline
-		if b := r.Cell(base); b != nil {
+		if b := r.Cell(base); b != nil && b.InsnPerByte.Median != 0 {
 			change := 100 * (c.InsnPerByte.Median/b.InsnPerByte.Median - 1)
 			c.Change = &change
 		}
@@ -37,7 +38,7 @@ func (r *Result) noise(m store.Manifest) {
 				r.Noise.BootSpread, r.Noise.BootSpreadAt = wide, c.Key
 			}
 		}
-		if r.Control == "" || c.Kernel != r.Control || c.Change == nil {
+		if r.Control == "" || c.Kernel != r.Control || c.Change == nil || c.Metric != "" {
 			continue
 		}
 		size := math.Abs(*c.Change)
@@ -72,7 +73,8 @@ func grow[K comparable](parts map[K]*NoisePart, at K, fresh NoisePart, size floa
 func (r *Result) call() {
 	for i := range r.Cells {
 		c := &r.Cells[i]
-		c.Called = r.Noise.Known && c.Change != nil && math.Abs(*c.Change) > r.Noise.Percent
+		limit, known := r.Limit(c.Key)
+		c.Called = known && c.Change != nil && math.Abs(*c.Change) > limit
 	}
 }
 
@@ -84,8 +86,8 @@ type flip struct{ a, b *Cell }
 // the sink.
 func (r *Result) dependences(c *counter) {
 	type subject struct {
-		workload, kernel string
-		chunk            int64
+		workload, kernel, metric string
+		chunk                    int64
 	}
 	called := map[subject][]*Cell{}
 	var order []subject
@@ -94,7 +96,7 @@ func (r *Result) dependences(c *counter) {
 		if !cell.Called || cell.Kernel == r.Control {
 			continue
 		}
-		s := subject{cell.Workload, cell.Kernel, cell.Chunk}
+		s := subject{cell.Workload, cell.Kernel, cell.Metric, cell.Chunk}
 		if called[s] == nil {
 			order = append(order, s)
 		}
@@ -176,7 +178,7 @@ func (c *counter) noteFlips(factor string, flips []flip) {
 			names, where = [2]string{f.a.Sink, f.b.Sink}, ", "+f.a.Condition
 		}
 		list.add(fmt.Sprintf("%s%s, %s, %s | %s", f.a.Workload, where, f.a.Kernel, names[0], names[1]),
-			fmt.Sprintf("%s %s | %s", Size(f.a.Chunk), Percent(*f.a.Change), Percent(*f.b.Change)))
+			fmt.Sprintf("%s %s | %s", f.a.What(), Percent(*f.a.Change), Percent(*f.b.Change)))
 	}
 	c.pending.add(Note{Kind: Depends, Text: "the sign depends on " + factor, Details: list.lines()}, cells)
 }

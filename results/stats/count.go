@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path"
 	"slices"
+	"strings"
 
 	"splicelab/results/store"
 	"splicelab/workloads/wire"
@@ -44,6 +45,7 @@ type counter struct {
 	shown      map[string]bool
 	accounts   []store.Sample
 	waits      map[Key][]store.Sample
+	leftOut    []store.Sample // of chunks that a family doesn't take
 }
 
 func newCounter(m store.Manifest) *counter {
@@ -76,18 +78,26 @@ func (c *counter) add(s store.Sample) {
 	if !ok || boot.Outcome != store.OK || boot.Repeat > 0 {
 		return
 	}
+	if strings.HasPrefix(s.Outcome, wire.LeftOut) {
+		c.leftOut = append(c.leftOut, s)
+		return
+	}
 	if boot.Mode == store.ModeAccount {
 		c.accounts = append(c.accounts, s)
 		return
 	}
-	if s.Schedule == wire.SchedulePingPong {
+	switch s.Schedule {
+	case wire.SchedulePingPong:
 		c.addLatency(s)
+		return
+	case wire.ScheduleProgram:
+		c.addProgram(s)
 		return
 	}
 	if s.Schedule != wire.ScheduleLockstep && s.Schedule != wire.ScheduleStream {
 		return // a probe's, not a figure of this report
 	}
-	key := Key{s.Workload, s.Schedule, s.Sink, s.Chunk, s.CPUModel, s.Kernel}
+	key := Key{Workload: s.Workload, Schedule: s.Schedule, Sink: s.Sink, Chunk: s.Chunk, Condition: s.CPUModel, Kernel: s.Kernel}
 	insns := s.Metrics[wire.MetricInsns]
 	switch {
 	case refused(c.m, s):
@@ -99,20 +109,10 @@ func (c *counter) add(s store.Sample) {
 		c.fail(key, "it has no instructions or no bytes")
 		return
 	}
+	c.addValue(key, s, float64(insns)/float64(s.Bytes))
 	g := c.groups[key]
-	if g == nil {
-		g = &group{boots: map[string][]float64{}, sender: map[string][]float64{}, receiver: map[string][]float64{}}
-		c.groups[key] = g
-	}
-	g.samples++
-	g.boots[s.Boot] = append(g.boots[s.Boot], float64(insns)/float64(s.Bytes))
 	g.sender[s.Boot] = append(g.sender[s.Boot], float64(s.Metrics[wire.MetricSenderInsns])/float64(s.Bytes))
 	g.receiver[s.Boot] = append(g.receiver[s.Boot], float64(s.Metrics[wire.MetricReceiverInsns])/float64(s.Bytes))
-	idle := float64(s.Metrics[wire.MetricIdle])
-	if part := idle / (idle + float64(insns)); part > idleLimit {
-		g.idlers++
-		g.idle = max(g.idle, part)
-	}
 }
 
 // fail counts a sample that doesn't count.
@@ -129,11 +129,11 @@ func (c *counter) cells() []Cell {
 	for key, g := range c.groups {
 		cell := Cell{Key: key, Boots: len(g.boots), Samples: g.samples}
 		cell.Control = key.Kernel != c.m.Baseline && key.Kernel != c.m.Control && c.controls.has(key.Kernel, key.Workload)
-		if key.Schedule == wire.ScheduleLockstep {
-			cell.InsnPerByte = overBoots(g.boots)
-			cell.Sender, cell.Receiver = overBoots(g.sender).Median, overBoots(g.receiver).Median
-		} else {
+		if key.Schedule == wire.ScheduleStream {
 			cell.InsnPerByte, cell.Modes = overSamples(g)
+		} else {
+			cell.InsnPerByte = overBoots(g.boots)
+			cell.Sender, cell.Receiver = overSides(g.sender), overSides(g.receiver)
 		}
 		out = append(out, cell)
 	}
@@ -148,6 +148,14 @@ func overBoots(boots map[string][]float64) Spread {
 		values = append(values, median(reps))
 	}
 	return spread(values)
+}
+
+// overSides is the median of one side's, where the sides are known.
+func overSides(boots map[string][]float64) float64 {
+	if len(boots) == 0 {
+		return 0
+	}
+	return overBoots(boots).Median
 }
 
 // overSamples is the range of all values and the modes they fall into.
@@ -173,7 +181,7 @@ func (c *counter) compare(a, b Cell) int {
 }
 
 // compareRows orders rows: family, controls of all kernels last, method, sink,
-// chunk.
+// chunk, the lab's own metric before a program's.
 func (c *counter) compareRows(a, b Key) int {
 	return cmp.Or(
 		cmp.Compare(store.Family(a.Workload), store.Family(b.Workload)),
@@ -182,6 +190,8 @@ func (c *counter) compareRows(a, b Key) int {
 		cmp.Compare(rank(a.Sink == wire.SinkDiscard), rank(b.Sink == wire.SinkDiscard)),
 		cmp.Compare(a.Sink, b.Sink),
 		cmp.Compare(a.Chunk, b.Chunk),
+		cmp.Compare(rank(a.Metric != MetricPerOp && a.Metric != MetricPerRun), rank(b.Metric != MetricPerOp && b.Metric != MetricPerRun)),
+		cmp.Compare(a.Metric, b.Metric),
 	)
 }
 
@@ -269,7 +279,7 @@ func (r *Result) show(c *counter) {
 	r.reindex()
 	rows, kernels, conditions := map[Row]bool{}, map[string]bool{}, map[string]bool{}
 	for _, cell := range r.Cells {
-		row := Row{cell.Workload, cell.Sink, cell.Chunk, c.rowControl(cell.Workload)}
+		row := Row{cell.Workload, cell.Sink, cell.Chunk, cell.Metric, c.rowControl(cell.Workload)}
 		if !rows[row] {
 			rows[row] = true
 			r.Rows = append(r.Rows, row)
@@ -284,7 +294,7 @@ func (r *Result) show(c *counter) {
 		}
 	}
 	slices.SortFunc(r.Rows, func(a, b Row) int {
-		return c.compareRows(Key{Workload: a.Workload, Sink: a.Sink, Chunk: a.Chunk}, Key{Workload: b.Workload, Sink: b.Sink, Chunk: b.Chunk})
+		return c.compareRows(Key{Workload: a.Workload, Sink: a.Sink, Chunk: a.Chunk, Metric: a.Metric}, Key{Workload: b.Workload, Sink: b.Sink, Chunk: b.Chunk, Metric: b.Metric})
 	})
 	slices.SortFunc(r.Kernels, func(a, b string) int {
 		return cmp.Or(cmp.Compare(c.kernelRank(a), c.kernelRank(b)), cmp.Compare(a, b))

@@ -26,7 +26,7 @@ type Latency struct {
 
 // addLatency takes one ping-pong.
 func (c *counter) addLatency(s store.Sample) {
-	key := Key{s.Workload, s.Schedule, s.Sink, s.Chunk, s.CPUModel, s.Kernel}
+	key := Key{Workload: s.Workload, Schedule: s.Schedule, Sink: s.Sink, Chunk: s.Chunk, Condition: s.CPUModel, Kernel: s.Kernel}
 	switch {
 	case refused(c.m, s):
 	case s.Outcome != store.OK:

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"splicelab/results/store"
+	"splicelab/workloads/wire"
 )
 
 func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
@@ -27,7 +28,7 @@ func (p *pendingNotes) add(n Note, cells []Key) {
 }
 
 // kindOrder is the order of the footnotes: what is wrong with the run first.
-var kindOrder = []Kind{Broken, Undeclared, Contradicts, Lost, FailedOnes, Disagree, Unfinished, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
+var kindOrder = []Kind{Broken, Undeclared, Contradicts, Lost, FailedOnes, Disagree, Unfinished, LeftOut, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
 
 // notes collects the run's notes, numbers them and marks the cells.
 func (r *Result) notes(c *counter) {
@@ -35,6 +36,7 @@ func (r *Result) notes(c *counter) {
 	c.noteUndeclared(r)
 	c.noteLost(r)
 	c.noteFailed()
+	c.noteLeftOut(r)
 	c.noteControl(r)
 	c.noteMovedControls(r)
 	c.noteTaints(r)
@@ -158,16 +160,44 @@ func (c *counter) noteFailed() {
 	c.pending.add(Note{Kind: FailedOnes, Text: count(n, "sample") + " failed, not counted", Details: details}, cells)
 }
 
+// noteLeftOut tells of chunks that a family doesn't take, and of families that
+// this leaves without a figure.
+func (c *counter) noteLeftOut(r *Result) {
+	sizes, why := map[string][]int64{}, map[string]string{} // by family
+	for _, s := range c.leftOut {
+		if family := store.Family(s.Workload); c.isShown(s.Workload) {
+			sizes[family] = append(sizes[family], s.Chunk)
+			why[family] = strings.TrimPrefix(s.Outcome, wire.LeftOut)
+		}
+	}
+	var details []string
+	for _, family := range slices.Sorted(maps.Keys(sizes)) {
+		var names []string
+		for _, chunk := range slices.Compact(slices.Sorted(slices.Values(sizes[family]))) {
+			names = append(names, Size(chunk))
+		}
+		detail := fmt.Sprintf("%s: %s: %s", family, strings.Join(names, ", "), why[family])
+		if !slices.ContainsFunc(r.Cells, func(cell Cell) bool { return store.Family(cell.Workload) == family }) {
+			detail += "; these are all, so NOTHING OF IT IS MEASURED: configure smaller chunks"
+		}
+		details = append(details, detail)
+	}
+	if len(details) > 0 {
+		c.pending.add(Note{Kind: LeftOut, Text: "chunks left out, which the family doesn't take", Details: details}, nil)
+	}
+}
+
 // noteControl tells which conditions have no noise of their own.
 func (c *counter) noteControl(r *Result) {
 	onlyAsked := len(r.Cells) == 0 && len(r.Latencies) > 0 // its noise is LatencyNoise
-	if !r.Noise.Known && !onlyAsked {
+	if !r.Noise.Known && !onlyAsked && len(r.ProgramNoise) == 0 {
 		c.pending.add(Note{Kind: NoControl, Text: "no control was measured: there is no noise line, and no change is called one"}, nil)
 		return
 	}
 	var without []string
 	for _, name := range r.Conditions {
-		if !slices.ContainsFunc(r.Noise.ByCondition, func(p NoisePart) bool { return p.Condition == name }) {
+		ofProgram := func(c Cell) bool { return c.Metric != "" && c.Kernel == r.Control && c.Condition == name }
+		if !slices.ContainsFunc(r.Noise.ByCondition, func(p NoisePart) bool { return p.Condition == name }) && !slices.ContainsFunc(r.Cells, ofProgram) {
 			without = append(without, name)
 		}
 	}
@@ -185,7 +215,7 @@ func (c *counter) noteMovedControls(r *Result) {
 	for _, cell := range r.Cells {
 		if cell.Control && cell.Called {
 			where := fmt.Sprintf("%s%s, %s, %s", cell.Workload, sinkSuffix(cell.Sink), cell.Condition, cell.Kernel)
-			list.add(where, Size(cell.Chunk)+" "+Percent(*cell.Change))
+			list.add(where, cell.What()+" "+Percent(*cell.Change))
 			cells = append(cells, cell.Key)
 		}
 	}
@@ -259,7 +289,7 @@ func (c *counter) noteIdle(r *Result) {
 	if len(cells) > 0 {
 		c.pending.add(Note{
 			Kind: Idle,
-			Text: fmt.Sprintf("idle for more than %.1f%% of the region; idle time is not among the instructions", 100*idleLimit),
+			Text: fmt.Sprintf("idle for more than %.1f%% of the region%s; idle time is not among the instructions", 100*idleLimit, r.programsToo()),
 			Details: []string{fmt.Sprintf("%s in %s, at most %.1f%% (%s)",
 				count(samples, "sample"), count(len(cells), "cell"), 100*most, describe(worst))},
 		}, cells)
@@ -276,7 +306,19 @@ func count(n int, noun string) string {
 
 // describe names a cell in a sentence.
 func describe(k Key) string {
-	return fmt.Sprintf("%s %s%s, %s, %s, %s", k.Workload, Size(k.Chunk), sinkSuffix(k.Sink), k.Schedule, k.Condition, k.Kernel)
+	return fmt.Sprintf("%s %s%s, %s, %s, %s", k.Workload, k.What(), sinkSuffix(k.Sink), k.Schedule, k.Condition, k.Kernel)
+}
+
+// What is the part of a cell's name behind the workload: a copy path's chunk, a
+// program's metric.
+func (k Key) What() string {
+	switch {
+	case k.Metric != "":
+		return k.Metric
+	case k.Schedule == wire.ScheduleProgram:
+		return "runs" // that failed before they had a metric
+	}
+	return Size(k.Chunk)
 }
 
 func sinkSuffix(sink string) string {

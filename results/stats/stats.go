@@ -14,12 +14,15 @@ import (
 
 // Key names a cell.
 type Key struct {
-	Workload  string `json:"workload"` // source-sink/method
-	Schedule  string `json:"schedule"` // lockstep or stream
+	Workload  string `json:"workload"` // source-sink/method, or own/name
+	Schedule  string `json:"schedule"` // lockstep, stream or program
 	Sink      string `json:"sink,omitempty"`
 	Chunk     int64  `json:"chunk"` // bytes
 	Condition string `json:"condition"`
 	Kernel    string `json:"kernel"`
+	// Metric is what a program's cell is in; empty for a copy path, whose cells
+	// are in instructions per byte delivered.
+	Metric string `json:"metric,omitempty"`
 }
 
 // Spread is a median with the extremes it was taken from.
@@ -35,10 +38,11 @@ type Mode struct {
 	Samples int `json:"samples"`
 }
 
-// Cell is what was measured of one cell, in instructions per byte delivered.
+// Cell is what was measured of one cell, in instructions per byte delivered, or
+// in its Metric.
 type Cell struct {
 	Key
-	// InsnPerByte of a lock-step cell is the spread over boots. Of a stream
+	// InsnPerByte of a lock-step cell or a program's is the spread over boots. Of a stream
 	// cell it is the range over boots and repetitions, and its median is 0:
 	// such a cell has no single value (facts.md, section 7, trap 2).
 	InsnPerByte Spread `json:"insn_per_byte"`
@@ -52,7 +56,7 @@ type Cell struct {
 	Receiver float64 `json:"receiver_insn_per_byte,omitempty"`
 	Boots    int     `json:"boots"`
 	Samples  int     `json:"samples"`
-	// Change is a lock-step cell's change against the baseline, in percent;
+	// Change is a lock-step cell's or a program's change against the baseline, in percent;
 	// nil for the baseline itself and where it was not measured.
 	Change *float64 `json:"change_percent,omitempty"`
 	// Called says that Change is beyond the noise line.
@@ -70,6 +74,7 @@ type Row struct {
 	Workload string `json:"workload"`
 	Sink     string `json:"sink,omitempty"`
 	Chunk    int64  `json:"chunk"`
+	Metric   string `json:"metric,omitempty"` // of a program
 	// Control says that the row is a control for every kernel shown.
 	Control bool `json:"control,omitempty"`
 }
@@ -158,6 +163,7 @@ const (
 
 	Disagree     Kind = "accounts disagree"
 	Unfinished   Kind = "unfinished"
+	LeftOut      Kind = "left out"
 	NoControl    Kind = "no control"
 	Taint        Kind = "taint"
 	Idle         Kind = "idle"
@@ -188,6 +194,8 @@ type Result struct {
 	HeadlineSink  string `json:"headline_sink"`
 	Seeds         int    `json:"seeds"`
 	Noise         Noise  `json:"noise"`
+	// ProgramNoise is that of programs.
+	ProgramNoise []MetricNoise `json:"program_noise,omitempty"`
 	// Proof is what the probes saw; nil when no kernel was verified.
 	Proof *Proof `json:"proof,omitempty"`
 	Rows  []Row  `json:"rows"`
@@ -243,6 +251,7 @@ func Count(m store.Manifest, samples []store.Sample) *Result {
 	r.reindex()
 	r.changes()
 	r.noise(m)
+	r.programNoise()
 	r.call()
 	r.show(c)
 	r.dependences(c)

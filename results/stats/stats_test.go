@@ -473,3 +473,32 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// A chunk that a family doesn't take is neither a figure nor a failure, and it
+// is said, once a family; louder when nothing is left of it.
+func TestChunksLeftOut(t *testing.T) {
+	b := newBed("base")
+	b.add(lock("base", "plain", "read"), 1, 500)
+	leave := func(family string, chunk int64) {
+		k := Key{Workload: family + "/sendfile", Schedule: "lockstep", Sink: "read", Chunk: chunk, Condition: "plain", Kernel: "base"}
+		b.add(k, 1, 0)
+		b.samples[len(b.samples)-1].Outcome = "left out: too long"
+	}
+	for _, chunk := range []int64{1 << 20, 64 << 10, 64 << 10} {
+		leave("file-udp", chunk)
+	}
+	leave("file-tcp", 1<<20)
+	r := b.count()
+	n := note(r, LeftOut)
+	want := []string{
+		"file-tcp: 1 MiB: too long",
+		"file-udp: 64 KiB, 1 MiB: too long; these are all, so NOTHING OF IT IS MEASURED: configure smaller chunks",
+	}
+	if n == nil || !cmp.Equal(n.Details, want) || r.Wrong() || len(r.Cells) != 1 {
+		t.Errorf("%d cells, wrong %v, note %+v", len(r.Cells), r.Wrong(), n)
+	}
+	b.m.Workloads = []string{"file-tcp/*"}
+	if n := note(b.count(), LeftOut); n == nil || len(n.Details) != 1 {
+		t.Errorf("hidden workloads show: %+v", n)
+	}
+}

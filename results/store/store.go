@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"splicelab/images/kernel"
+	"splicelab/workloads/wire"
 )
 
 // Sample is one object of samples.jsonl.
 type Sample struct {
 	Kernel   string           `json:"kernel"`
-	Workload string           `json:"workload"` // source-sink/method
+	Workload string           `json:"workload"` // source-sink/method, or own/name
 	Schedule string           `json:"schedule"`
 	Sink     string           `json:"sink,omitempty"`
 	CPUModel string           `json:"cpu_model"` // a name of the manifest's Conditions
@@ -25,7 +26,9 @@ type Sample struct {
 	Rep      int              `json:"rep"`
 	Seed     uint64           `json:"seed"`
 	Metrics  map[string]int64 `json:"metrics,omitempty"`
-	Outcome  string           `json:"outcome"` // "ok", or why the sample doesn't count
+	// Benchmarks are what a user's own program printed.
+	Benchmarks []wire.Benchmark `json:"benchmarks,omitempty"`
+	Outcome    string           `json:"outcome"` // "ok", or why the sample doesn't count
 }
 
 // Boot is one boot of the run, planned or done.
@@ -133,6 +136,8 @@ type Manifest struct {
 	Chunks      []int64     `json:"chunks"`
 	Reps        int         `json:"reps"`
 	Boots       []Boot      `json:"boots"`
+	// Programs are the user's own, as they were run.
+	Programs []Program `json:"programs,omitempty"`
 	// Controls names, by kernel, the workloads whose code none of the kernel's
 	// patches touches, as path.Match globs; kernel "*" stands for all. Their
 	// change is expected to stay within the noise line.
@@ -148,6 +153,23 @@ type Manifest struct {
 	// Notes are said aloud above every report: a pin that was not met, broken
 	// determinism, lost boots.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Program is a user's own workload, own/NAME, with all it was given in the VM.
+type Program struct {
+	Name    string   `json:"name"`
+	About   string   `json:"about,omitempty"`
+	Command []string `json:"command"`
+	// Initramfs is the one that its boots used, without the plan.
+	Initramfs File          `json:"initramfs"`
+	Files     []ProgramFile `json:"files"`
+}
+
+// ProgramFile is one file of a program, by its path in the VM.
+type ProgramFile struct {
+	File
+	// From is its path on the host, or its package and version.
+	From string `json:"from"`
 }
 
 // Copies is what a kernel declares of a workload whose receiver reads.
@@ -169,9 +191,18 @@ type Host struct {
 	OS        string `json:"os"`
 }
 
+// OwnFamily is the first part of the names of a user's own programs: own/NAME.
+const OwnFamily = "own"
+
+// IsProgram says whether a workload is a user's own program.
+func IsProgram(workload string) bool { return strings.HasPrefix(workload, OwnFamily+"/") }
+
 // Family is the part of a workload's name before the method: file-tcp of
-// file-tcp/sendfile. One boot runs one family.
+// file-tcp/sendfile. One boot runs one family. A program is a family of its own.
 func Family(workload string) string {
+	if IsProgram(workload) {
+		return workload
+	}
 	family, _, _ := strings.Cut(workload, "/")
 	return family
 }

@@ -118,7 +118,9 @@ func Open(lineName, dir string) (*Account, error) {
 	}
 	// An error of it is negative, and passes no page.
 	a.probes[len(a.probes)-1].n, a.probes[len(a.probes)-1].filter = "$retval:s64", " if n > 0"
-	a.probes = append(a.probes, probe{leaf: leaf{function: orphaner}, key: "$retval:s32", n: fmt.Sprintf("+%d($arg1):u32", offset)})
+	a.probes = append(a.probes,
+		probe{leaf: leaf{function: orphaner}, key: "$retval:s32", n: fmt.Sprintf("+%d($arg1):u32", offset)},
+		probe{leaf: leaf{function: flattener}, key: "$retval:s32", n: "$arg4:u32"})
 	for _, p := range a.probes {
 		if err := set(p); err != nil {
 			return nil, err

@@ -36,6 +36,13 @@ var splicer = leaf{function: "skb_splice_from_iter", iter: 2}
 // returns 0 (net/core/skbuff.c). Loopback calls it for MSG_ZEROCOPY.
 const orphaner = "skb_copy_ubufs"
 
+// flattener copies its fourth argument's bytes out of an skb into plain memory
+// and returns 0 (net/core/skbuff.c): so packets are cut for a device that can't
+// gather (skb_segment) or made linear (__pskb_pull_tail). Its few other calls
+// copy headers. No system call copies a known number of bytes by it, so it has
+// no proof: file-veth-nosg, which adds just one copy to file-veth, is one.
+const flattener = "skb_copy_bits"
+
 // lines are read in lib/iov_iter.c and net/core/skbuff.c.
 func lines() map[string]line {
 	shared := func(atomic string) line {

@@ -28,15 +28,28 @@ type Cell struct {
 	tx, rx int      // where the sender writes, where the receiver reads
 	out    int      // the sink's file; -1 where the sink is none
 	pipe   [2]int   // splice's pipe: read end, write end
+	ring   *ring    // io_uring's; nil where there is none
+	user   []byte   // the source in user memory
 	buf    []byte   // the sender's user memory, for read-send
 	in     []byte   // the receiver's
+	feeder int      // where a proxy's bytes are written
+	from   int      // where it takes them from
+	copy   [2]int   // tee's second pipe
+	fan    []ends   // of user-tee-tcp
+	sent   int64    // bytes, where a check counts them
 	fds    []int    // to be closed
 	maps   [][]byte // to be unmapped
 }
 
+// ends are those of one of several connections, and the receiver's memory.
+type ends struct {
+	tx, rx int
+	in     []byte
+}
+
 // Open connects a cell. The caller closes it.
 func Open(f Family, m Method, chunk int64, src *Source) (*Cell, error) {
-	c := &Cell{family: f, method: m, chunk: chunk, src: src, receive: f.receiver(m), out: -1, pipe: [2]int{-1, -1}}
+	c := &Cell{family: f, method: m, chunk: chunk, src: src, user: src.User, receive: f.receiver(m), out: -1, pipe: [2]int{-1, -1}}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s, chunk %d: %w", f.Path(m), chunk, err), c.Close())
 	}
@@ -66,7 +79,7 @@ func (c *Cell) Close() error {
 	for _, b := range c.maps {
 		errs = append(errs, unix.Munmap(b))
 	}
-	c.fds, c.maps, c.buf, c.in = nil, nil, nil, nil
+	c.fds, c.maps, c.ring, c.user, c.buf, c.in = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -87,11 +100,15 @@ func (c *Cell) newPipe() ([2]int, error) {
 		return p, fmt.Errorf("pipe: %w", err)
 	}
 	c.fds = append(c.fds, p[0], p[1])
+	return p, c.sizePipe(p[1])
+}
+
+func (c *Cell) sizePipe(fd int) error {
 	size := max(64<<10, 2*c.chunk)
-	if _, err := unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, int(size)); err != nil {
-		return p, fmt.Errorf("set the pipe's size to %d bytes: %w", size, err)
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, int(size)); err != nil {
+		return fmt.Errorf("set the pipe's size to %d bytes: %w", size, err)
 	}
-	return p, nil
+	return nil
 }
 
 // span returns where the chunk at position pos of a transfer lies in the
@@ -140,6 +157,9 @@ func (c *Cell) Method() string { return c.method.Name }
 // Chunk is the length of one call, in bytes.
 func (c *Cell) Chunk() int64 { return c.chunk }
 
+// Fed reports whether a feeder is one of the cell's sides.
+func (c *Cell) Fed() bool { return c.family.feed != nil }
+
 // Receives reports whether somebody takes the bytes from the sink: else all
 // that a transfer costs is the sender's.
 func (c *Cell) Receives() bool { return c.receive != nil }
@@ -156,6 +176,11 @@ func (c *Cell) Warm() error {
 	}
 	for pos := int64(0); pos < n; pos += c.chunk {
 		off := c.span(pos)
+		if c.family.feed != nil {
+			if st := c.family.feed(c, off, c.chunk); st.failed() {
+				return st.Err()
+			}
+		}
 		if st := c.method.send(c, off, c.chunk); st.failed() {
 			return st.Err()
 		}
@@ -172,8 +197,9 @@ func (c *Cell) Warm() error {
 }
 
 // Sides is what each side of a lock-step transfer cost, in instructions by the
-// time-stamp counter: softirqs and all else that ran meanwhile included.
-type Sides struct{ Sender, Receiver int64 }
+// time-stamp counter: softirqs and all else that ran meanwhile included. The
+// feeder is who brings a proxy its bytes.
+type Sides struct{ Feeder, Sender, Receiver int64 }
 
 // Lockstep moves n bytes chunk by chunk: one thread sends a chunk, then
 // receives it. It is the timed region of the headline.
@@ -183,18 +209,26 @@ func (c *Cell) Lockstep(n int64, sink string) (Sides, Status) {
 		return s, st
 	}
 	last, st := c.chunks(n-c.chunk, n, c.keep(sink, n-c.chunk, n))
-	return Sides{s.Sender + last.Sender, s.Receiver + last.Receiver}, st
+	return Sides{s.Feeder + last.Feeder, s.Sender + last.Sender, s.Receiver + last.Receiver}, st
 }
 
 // chunks moves the chunks from position pos to end, of which the receiver needs
 // keep bytes each. What the loop itself does is part of every figure, so that it
 // does little.
 func (c *Cell) chunks(pos, end, keep int64) (Sides, Status) {
-	send, receive, chunk, round := c.method.send, c.receive, c.chunk, c.round()
+	feed, send, receive, chunk, round := c.family.feed, c.method.send, c.receive, c.chunk, c.round()
 	off := pos % round
 	start := tsc()
-	now, sender := start, int64(0)
+	now, feeder, sender := start, int64(0), int64(0)
 	for ; pos < end; pos += chunk {
+		if feed != nil {
+			feeder -= now
+			if st := feed(c, off, chunk); st.failed() {
+				return Sides{}, st
+			}
+			now = tsc()
+			feeder += now
+		}
 		sender -= now
 		if st := send(c, off, chunk); st.failed() {
 			return Sides{}, st
@@ -211,7 +245,7 @@ func (c *Cell) chunks(pos, end, keep int64) (Sides, Status) {
 			off = 0
 		}
 	}
-	return Sides{sender, now - start - sender}, Status{}
+	return Sides{feeder, sender, now - start - feeder - sender}, Status{}
 }
 
 // Send is the sender's half of a stream transfer.

@@ -53,10 +53,23 @@ type Family struct {
 	// connection allows. A sink that
 	// nobody receives from leaves a second process nothing to do.
 	Schedules []string
+	// MaxChunk is the largest chunk that the family takes, in bytes; 0: any.
+	// TooLarge says why there is one.
+	MaxChunk int64
+	TooLarge string
+	// Fan is how many receivers get each byte; 0 means one.
+	Fan int64
+	// setUp makes what all cells of the family share; nil where they share
+	// nothing.
+	setUp func() error
 	// connect opens the way from the source to the sink for one cell.
 	connect func(c *Cell) error
 	// tune sets what depends on the schedule; nil where nothing does.
 	tune func(c *Cell, schedule string) error
+	// feed brings the n bytes at offset off of the source to where the method
+	// takes them from; nil where they are there. It is timed, as a side of its
+	// own.
+	feed func(c *Cell, off, n int64) Status
 	// receive is nil where the bytes are at their sink once they are sent.
 	receive receiver
 }
@@ -68,6 +81,25 @@ func (f Family) Has(schedule string) bool {
 	}
 	return f.Schedules == nil || slices.Contains(f.Schedules, schedule)
 }
+
+// SetUp makes what the family's cells need of the machine, such as devices. It
+// is called once, before the first cell, and lasts as long as the process.
+func (f Family) SetUp() error {
+	if f.setUp == nil {
+		return nil
+	}
+	if err := f.setUp(); err != nil {
+		return fmt.Errorf("set up %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+// Delivered is how many bytes arrive, at all receivers together, when n are
+// sent.
+func (f Family) Delivered(n int64) int64 { return n * max(1, f.Fan) }
+
+// Takes reports whether the family is measured at that chunk size.
+func (f Family) Takes(chunk int64) bool { return f.MaxChunk == 0 || chunk <= f.MaxChunk }
 
 // Method returns the method of that name.
 func (f Family) Method(name string) (Method, error) {
@@ -90,7 +122,14 @@ func (f Family) receiver(m Method) receiver {
 func (f Family) Path(m Method) string { return f.Name + "/" + m.Name }
 
 // Families returns all families, in the order of reports.
-func Families() []Family { return []Family{fileTCP(), fileUnix(), userPipe(), fileFile(), fileNull()} }
+func Families() []Family {
+	return []Family{
+		fileTCP(), fileUnix(), userPipe(),
+		userFIFO(), hugePipe(), pipeUser(), filePipe(), userPipeFile(), tcpPipeFile(), fileFile(), fileNull(),
+		fileUringTCP(), userUringTCP(), fileAlg(),
+		fileUDP(), userTCP(), tcpPipeTCP(), userTeeTCP(), fileKTLS(), fileVeth(), fileVethNoSG(), fileUDPDummy(),
+	}
+}
 
 // Lookup returns the family of that name.
 func Lookup(name string) (Family, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -26,14 +27,28 @@ func openSource(t testing.TB) *Source {
 	return src
 }
 
+// needsVM reports whether a family needs what not every host's kernel has; a
+// test in VMs runs it there (lab/run).
+func needsVM(f Family) bool {
+	return slices.Contains([]string{"file-alg", "huge-pipe", "file-ktls", "file-veth", "file-veth-nosg", "file-udp-dummy"}, f.Name)
+}
+
 // eachCell opens every method of every family at the chunk sizes that differ
 // in kind: less than a page, no multiple of one, more than a pipe holds.
 func eachCell(t *testing.T, chunks []int64, do func(t *testing.T, c *Cell)) {
 	src := openSource(t)
 	for _, f := range Families() {
+		if needsVM(f) {
+			continue
+		}
 		for _, m := range f.Methods {
 			for _, chunk := range chunks {
+				if !f.Takes(chunk) {
+					continue // TestTooLargeAChunk
+				}
 				t.Run(fmt.Sprintf("%s/%d", f.Path(m), chunk), func(t *testing.T) {
+					runtime.LockOSThread() // an io_uring is one thread's
+					defer runtime.UnlockOSThread()
 					c, err := Open(f, m, chunk, src)
 					if err != nil {
 						t.Fatal(err)
@@ -81,6 +96,34 @@ func TestCheckFailsBeforeATransfer(t *testing.T) {
 		err := c.Check(n)
 		if arrives := c.family.Name != "file-null" || c.method.Name == "read"; errors.Is(err, ErrIntegrity) != arrives {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// The other end of a stream knows the method, too.
+func TestReceiver(t *testing.T) {
+	eachCell(t, []int64{4096}, func(t *testing.T, c *Cell) {
+		if !c.family.Has(wire.ScheduleStream) {
+			return
+		}
+		fd, err := unix.Dup(c.ReceiverFD())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewReceiver(c.family, c.method, fd, c.chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		n := 4 * c.chunk // less than any pipe holds
+		if err := c.Prepare(wire.ScheduleStream, n); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.Send(n).Err(), r.Receive(n, c.family.Sinks[0]).Err()); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CheckTail(n, r.Tail()); err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -143,6 +186,40 @@ func TestPingPongDeliversTheSource(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a family doesn't take must be what the kernel doesn't take: else a
+// figure would be missing.
+func TestTooLargeAChunk(t *testing.T) {
+	src, limited := openSource(t), 0
+	for _, f := range Families() {
+		if f.MaxChunk == 0 || needsVM(f) {
+			continue
+		}
+		limited++
+		for _, m := range f.Methods {
+			for _, chunk := range []int64{f.MaxChunk, 64 << 10, 256 << 10} {
+				c, err := Open(f, m, chunk, src)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var want error
+				if chunk > f.MaxChunk {
+					want = unix.EMSGSIZE
+				}
+				if err := c.Warm(); !errors.Is(err, want) || f.Takes(chunk) != (want == nil) {
+					t.Errorf("%s, chunk %d: got %v, want %v", f.Path(m), chunk, err, want)
+				}
+				c.Close()
+			}
+		}
+		if f.TooLarge == "" {
+			t.Errorf("%s doesn't say why it takes no larger chunks", f.Name)
+		}
+	}
+	if limited == 0 {
+		t.Error("no family has a largest chunk")
+	}
 }
 
 func TestCompareFindsAMovedByte(t *testing.T) {

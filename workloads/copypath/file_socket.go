@@ -34,12 +34,8 @@ func sendSplice(c *Cell, off, n int64) Status {
 		if off < end {
 			flags = unix.SPLICE_F_MORE
 		}
-		for filled > 0 {
-			sent, st := sysSplice(c.pipe[0], nil, c.tx, filled, flags)
-			if st.failed() {
-				return st
-			}
-			filled -= sent
+		if st := drain(c.pipe[0], c.tx, filled, flags); st.failed() {
+			return st
 		}
 	}
 	return ok
@@ -66,12 +62,15 @@ func sendMmapSend(c *Cell, off, n int64) Status {
 // receiveSocket reads the last keep of n bytes and throws the others away:
 // MSG_TRUNC copies nothing out (tcp_recvmsg_locked), which is the nearest a
 // loopback comes to a network card.
-func receiveSocket(c *Cell, _, n, keep int64) Status {
+func receiveSocket(c *Cell, _, n, keep int64) Status { return receiveFrom(c.rx, c.in[:n], keep) }
+
+func receiveFrom(fd int, in []byte, keep int64) Status {
+	n := int64(len(in))
 	if n > keep {
-		st := moved("recv MSG_TRUNC", move(unix.SYS_RECVFROM, uintptr(c.rx), addr(c.in), uintptr(n-keep), unix.MSG_TRUNC))
+		st := moved("recv MSG_TRUNC", move(unix.SYS_RECVFROM, uintptr(fd), addr(in), uintptr(n-keep), unix.MSG_TRUNC))
 		if st.failed() || keep == 0 {
 			return st
 		}
 	}
-	return moved("recv", move(unix.SYS_RECVFROM, uintptr(c.rx), at(c.in, n-keep), uintptr(keep), 0))
+	return moved("recv", move(unix.SYS_RECVFROM, uintptr(fd), at(in, n-keep), uintptr(keep), 0))
 }

@@ -26,20 +26,33 @@ func fileTCP() Family {
 	}
 }
 
-// connectTCP opens one connection over loopback. The buffers are set on the
-// listening socket, because the window scale is decided in the handshake.
+// connectTCP opens one connection over loopback.
 func connectTCP(c *Cell) error {
-	listener, err := c.socket(unix.AF_INET)
+	listener, err := c.listen([4]byte{127, 0, 0, 1})
 	if err != nil {
 		return err
 	}
-	at := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
-	if err := unix.Bind(listener, at); err != nil {
-		return fmt.Errorf("bind: %w", err)
+	return c.dial(listener)
+}
+
+// listen opens the listening socket. The buffers are set on it, because the
+// window scale is decided in the handshake.
+func (c *Cell) listen(ip [4]byte) (int, error) {
+	listener, err := c.socket(unix.AF_INET)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Bind(listener, &unix.SockaddrInet4{Addr: ip}); err != nil {
+		return -1, fmt.Errorf("bind: %w", err)
 	}
 	if err := unix.Listen(listener, 1); err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return -1, fmt.Errorf("listen: %w", err)
 	}
+	return listener, nil
+}
+
+// dial opens the connection and takes it at the other end.
+func (c *Cell) dial(listener int) error {
 	bound, err := unix.Getsockname(listener)
 	if err != nil {
 		return fmt.Errorf("getsockname: %w", err)
@@ -80,12 +93,14 @@ func (c *Cell) setBuffers(fd int) error {
 // tuneTCP sets TCP_NODELAY: on in lock-step and ping-pong, where a held-back
 // segment would wait for an acknowledgement that nobody sends, and off in a
 // stream, as programs leave it (facts.md, section 7, trap 10).
-func tuneTCP(c *Cell, schedule string) error {
+func tuneTCP(c *Cell, schedule string) error { return setNoDelay(c.tx, schedule) }
+
+func setNoDelay(fd int, schedule string) error {
 	v := 1
 	if schedule == wire.ScheduleStream {
 		v = 0
 	}
-	if err := unix.SetsockoptInt(c.tx, unix.IPPROTO_TCP, unix.TCP_NODELAY, v); err != nil {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, v); err != nil {
 		return fmt.Errorf("set TCP_NODELAY to %d: %w", v, err)
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 type Status struct {
 	Op    string // the system call; empty: all went well
 	Errno unix.Errno
-	Short bool // the call moved nothing, though bytes were due
+	Short bool // the call moved too few bytes
 }
 
 // ok is the Status of a step that did what it should.
@@ -28,7 +28,7 @@ func (s Status) Err() error {
 	case s.Op == "":
 		return nil
 	case s.Short:
-		return fmt.Errorf("%s: moved 0 bytes, more were due", s.Op)
+		return fmt.Errorf("%s: moved too few bytes", s.Op)
 	default:
 		return fmt.Errorf("%s: %w", s.Op, s.Errno)
 	}
@@ -112,6 +112,53 @@ func sysPwrite(fd int, b []byte, off int64) (int64, Status) {
 func sysSeek(fd int, off int64) Status {
 	if r := syscall6(unix.SYS_LSEEK, uintptr(fd), uintptr(off), unix.SEEK_SET, 0, 0, 0); r < 0 {
 		return Status{Op: "lseek", Errno: unix.Errno(-r)}
+	}
+	return ok
+}
+
+func sysRead(fd int, b []byte) (int64, Status) {
+	return outcome("read", syscall6(unix.SYS_READ, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0))
+}
+
+func sysWrite(fd int, b []byte) (int64, Status) {
+	return outcome("write", syscall6(unix.SYS_WRITE, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0))
+}
+
+func sysSend(fd int, b []byte) (int64, Status) {
+	return outcome("send", syscall6(unix.SYS_SENDTO, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0))
+}
+
+func sysSendZerocopy(fd int, b []byte) (int64, Status) {
+	return outcome("send MSG_ZEROCOPY", syscall6(unix.SYS_SENDTO, uintptr(fd), addr(b), uintptr(len(b)), unix.MSG_ZEROCOPY, 0, 0))
+}
+
+// sysTee duplicates what a pipe holds into another one.
+func sysTee(in, out int, n int64) (int64, Status) {
+	return outcome("tee", syscall6(unix.SYS_TEE, uintptr(in), uintptr(out), uintptr(n), 0, 0, 0))
+}
+
+func sysRecv(fd int, b []byte) (int64, Status) {
+	return outcome("recv", syscall6(unix.SYS_RECVFROM, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0))
+}
+
+// sysDiscard receives and copies nothing out (tcp_recvmsg_locked).
+func sysDiscard(fd int, b []byte) (int64, Status) {
+	return outcome("recv MSG_TRUNC", syscall6(unix.SYS_RECVFROM, uintptr(fd), addr(b), uintptr(len(b)), unix.MSG_TRUNC, 0, 0))
+}
+
+func sysVmsplice(fd int, b []byte) (int64, Status) {
+	iov := unix.Iovec{Base: &b[0], Len: uint64(len(b))}
+	return outcome("vmsplice", syscall6(unix.SYS_VMSPLICE, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, 0, 0, 0))
+}
+
+// moveAll makes a system call on the rest of b until nothing is left of it.
+func moveAll(fd int, b []byte, call func(fd int, b []byte) (int64, Status)) Status {
+	for len(b) > 0 {
+		n, st := call(fd, b)
+		if st.failed() {
+			return st
+		}
+		b = b[n:]
 	}
 	return ok
 }

@@ -30,7 +30,7 @@ func connectPipe(c *Cell) error {
 
 //go:nosplit
 func sendVmsplice(c *Cell, off, n int64) Status {
-	iov := [2]uintptr{at(c.src.User, off), uintptr(n)} // struct iovec
+	iov := [2]uintptr{at(c.user, off), uintptr(n)} // struct iovec
 	r := syscall6(unix.SYS_VMSPLICE, uintptr(c.tx), uintptr(unsafe.Pointer(&iov)), 1, 0, 0, 0)
 	if r == n {
 		return Status{}
@@ -49,7 +49,7 @@ func restOfVmsplice(c *Cell, off, n, r int64) Status {
 
 //go:nosplit
 func sendWrite(c *Cell, off, n int64) Status {
-	return moved("write", move(unix.SYS_WRITE, uintptr(c.tx), at(c.src.User, off), uintptr(n), 0))
+	return moved("write", move(unix.SYS_WRITE, uintptr(c.tx), at(c.user, off), uintptr(n), 0))
 }
 
 //go:nosplit

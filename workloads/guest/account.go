@@ -42,7 +42,7 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 	}
 	var samples []wire.Sample
 	for _, sink := range f.Sinks {
-		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: copypath.TransferBytes(id.chunk)}
+		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: f.Delivered(copypath.TransferBytes(id.chunk))}
 		if err == nil {
 			err = accountTransfer(a, b.idle, c, &s)
 		}
@@ -73,16 +73,17 @@ func counted(a *account.Account, idle *idler, run func() copypath.Status) (accou
 
 // accountTransfer counts one transfer.
 func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.Sample) error {
-	if err := c.Prepare(s.Schedule, s.Bytes); err != nil {
+	n := copypath.TransferBytes(c.Chunk())
+	if err := c.Prepare(s.Schedule, n); err != nil {
 		return err
 	}
 	copies, err := counted(a, idle, func() copypath.Status {
-		_, status := c.Lockstep(s.Bytes, s.Sink)
+		_, status := c.Lockstep(n, s.Sink)
 		return status
 	})
 	if err != nil {
 		return err
 	}
 	s.Metrics = copies.Metrics()
-	return c.Check(s.Bytes)
+	return c.Check(n)
 }

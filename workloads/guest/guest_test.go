@@ -44,6 +44,29 @@ func TestCellsAreAFamilyWholeInTheSeedsOrder(t *testing.T) {
 	}
 }
 
+// A family's cells and what is left out of it are all that the plan asks for.
+func TestChunksThatAFamilyDoesNotTakeAreLeftOut(t *testing.T) {
+	f, err := copypath.Lookup("file-udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := wire.Plan{Seed: 1, Chunks: []int64{4096, 65536, 1 << 20}}
+	for _, c := range cells(f, plan) {
+		if c.chunk != 4096 {
+			t.Errorf("%s runs at %d", c.method.Name, c.chunk)
+		}
+	}
+	out := leftOut(f, plan)
+	if got, want := len(out), 2*len(f.Methods); got != want {
+		t.Errorf("%d left out, want %d", got, want)
+	}
+	for _, s := range out {
+		if s.Chunk == 4096 || s.Error != wire.LeftOut+f.TooLarge || s.Sink != wire.SinkRead {
+			t.Errorf("left out: %+v", s)
+		}
+	}
+}
+
 func TestCPUFlags(t *testing.T) {
 	got := cpuFlags("processor\t: 0\nflags\t\t: fpu erms aes\nbugs\t\t: flags\n\nprocessor\t: 1\nflags\t\t: other\n")
 	if diff := cmp.Diff([]string{"aes", "erms", "fpu"}, got); diff != "" {

@@ -1,7 +1,7 @@
 // Command guest is the only program in a VM. As PID 1 it sets the machine up,
 // starts the worker, writes the result stream and ends the VM; as the worker
 // it measures; as the receiver it is the other end of a stream; as a probe it
-// makes one black-box test.
+// makes one black-box test; as the stress it leaves a file no rest.
 package main
 
 import (
@@ -16,6 +16,7 @@ const (
 	roleWorker   = "worker"
 	roleReceiver = "receiver"
 	roleProbe    = "probe"
+	roleStress   = "stress"
 )
 
 func main() {
@@ -30,6 +31,8 @@ func main() {
 			exit(receive())
 		case roleProbe:
 			exit(beProbe(os.Args[2:]))
+		case roleStress:
+			exit(beStress(os.Args[2:]))
 		}
 	}
 	if os.Getpid() != 1 {

@@ -18,7 +18,9 @@ func selftests(plan wire.Plan) ([]wire.Observation, error) {
 			continue // it didn't compile, which the host says
 		}
 		fmt.Println("splicelab: selftest", p.Name)
-		for _, r := range p.Run(deadline) {
+		results := p.Run(deadline)
+		fmt.Println("splicelab: selftest", p.Name, "has ended:", len(results), "results")
+		for _, r := range results {
 			seen = append(seen, wire.Observation{Probe: p.Name, About: r.Test, Value: r.Value})
 		}
 	}

@@ -19,13 +19,10 @@ const (
 	sourcePath = sourceDir + "/source"
 )
 
-// sysctls are set before anything is measured (facts.md, section 7, trap 10).
-// They stand in the result stream.
-var sysctls = []struct{ name, value string }{
+// sysctls are set before anything is measured. They stand in the result stream.
+func sysctls() []copypath.Setting {
 	// Addresses at random would make alignment part of every figure.
-	{"kernel/randomize_va_space", "0"},
-	{"net/ipv4/tcp_no_metrics_save", "1"},
-	{"net/ipv4/tcp_slow_start_after_idle", "0"},
+	return append([]copypath.Setting{{Name: "kernel/randomize_va_space", Value: "0"}}, copypath.NetworkSettings()...)
 }
 
 func setUp() (settings map[string]string, err error) {
@@ -44,11 +41,11 @@ func setUp() (settings map[string]string, err error) {
 		"SO_SNDBUFFORCE, SO_RCVBUFFORCE": fmt.Sprintf("%d, or two chunks where that is more", copypath.SocketBuffer),
 		"TCP_NODELAY":                    "on in lockstep and pingpong, off in stream",
 	}
-	for _, s := range sysctls {
-		if err := os.WriteFile("/proc/sys/"+s.name, []byte(s.value), 0); err != nil {
-			return nil, fmt.Errorf("set the sysctl %s: %w", s.name, err)
+	for _, s := range sysctls() {
+		if err := s.Set(); err != nil {
+			return nil, err
 		}
-		settings[strings.ReplaceAll(s.name, "/", ".")] = s.value
+		settings[strings.ReplaceAll(s.Name, "/", ".")] = s.Value
 	}
 	if settings["net.ipv4.tcp_congestion_control"], err = readLine("/proc/sys/net/ipv4/tcp_congestion_control"); err != nil {
 		return nil, err

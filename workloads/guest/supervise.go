@@ -80,7 +80,7 @@ func bootRun() error {
 	}
 	fmt.Println("splicelab: agent started")
 	look, looks := map[wire.Kind]func(wire.Plan) ([]wire.Observation, error){
-		wire.KindVerify: verify, wire.KindSelftest: selftests,
+		wire.KindVerify: verify, wire.KindSelftest: selftests, wire.KindStress: stressed,
 	}[plan.Kind]
 	if planErr == nil && looks { // nothing here counts time, and much of it sleeps
 		return errors.Join(observations(look, plan, out, port), idle.stop())
@@ -165,14 +165,18 @@ func runWorker(plan wire.Plan, group string) ([]wire.Sample, *wire.Fault) {
 		return nil, agentFault(fmt.Errorf("start the worker: %w", err))
 	}
 	w.Close()
-	samples, err := collect(r, time.Duration(plan.CellDeadline)*time.Second)
+	deadline := time.Duration(plan.CellDeadline) * time.Second
+	if plan.Kind == wire.KindProgram { // the worker kills it, and tells how it was
+		deadline += killGrace
+	}
+	samples, err := collect(r, deadline)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		last := "before the first cell ended"
 		if len(samples) > 0 {
 			s := samples[len(samples)-1]
 			last = fmt.Sprintf("after %s, chunk %d", s.Path, s.Chunk)
 		}
-		return samples, &wire.Fault{Outcome: "hang", Detail: fmt.Sprintf("no cell ended for %d s of guest time, %s", plan.CellDeadline, last)}
+		return samples, &wire.Fault{Outcome: "hang", Detail: fmt.Sprintf("no cell ended for %.0f s of guest time, %s", deadline.Seconds(), last)}
 	}
 	if err := errors.Join(err, cmd.Wait()); err != nil {
 		return samples, agentFault(fmt.Errorf("worker: %w", err))

@@ -32,6 +32,9 @@ func work() error {
 	if plan.Kind == wire.KindAccount {
 		return workAccount(plan, out)
 	}
+	if plan.Kind == wire.KindProgram {
+		return workProgram(plan, out)
+	}
 	b, err := openBench(plan)
 	if err != nil {
 		return err
@@ -76,12 +79,20 @@ func openBench(plan wire.Plan) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.SetUp(); err != nil {
+		return nil, err
+	}
 	return &bench{f, src, idle}, nil
 }
 
 // run measures every cell of the plan and hands each one's samples over.
 func (b *bench) run(plan wire.Plan, out *os.File, measure func(cellID) []wire.Sample) error {
 	enc := json.NewEncoder(out)
+	if out := leftOut(b.family, plan); len(out) > 0 {
+		if err := enc.Encode(out); err != nil {
+			return fmt.Errorf("hand samples over: %w", err)
+		}
+	}
 	for _, id := range cells(b.family, plan) {
 		fmt.Printf("splicelab: cell %s %d\n", b.family.Path(id.method), id.chunk)
 		if err := enc.Encode(measure(id)); err != nil {
@@ -110,12 +121,29 @@ func cells(f copypath.Family, plan wire.Plan) []cellID {
 	var all []cellID
 	for _, m := range f.Methods {
 		for _, chunk := range plan.Chunks {
-			all = append(all, cellID{m, chunk})
+			if f.Takes(chunk) {
+				all = append(all, cellID{m, chunk})
+			}
 		}
 	}
 	order := rand.New(rand.NewPCG(plan.Seed, 0))
 	order.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
+}
+
+// leftOut tells of the cells that the family doesn't have, one sample each.
+func leftOut(f copypath.Family, plan wire.Plan) []wire.Sample {
+	var out []wire.Sample
+	for _, m := range f.Methods {
+		for _, chunk := range plan.Chunks {
+			if !f.Takes(chunk) {
+				out = append(out, wire.Sample{
+					Path: f.Path(m), Schedule: wire.ScheduleLockstep, Sink: f.Sinks[0], Chunk: chunk, Error: wire.LeftOut + f.TooLarge,
+				})
+			}
+		}
+	}
+	return out
 }
 
 // cell measures one method at one chunk size by every schedule and sink. A
@@ -136,7 +164,7 @@ func (w *worker) cell(id cellID) []wire.Sample {
 		}
 		for _, sink := range w.family.Sinks {
 			for rep := range w.plan.Reps {
-				s := wire.Sample{Path: w.family.Path(m), Schedule: schedule, Sink: sink, Chunk: chunk, Rep: rep, Bytes: copypath.TransferBytes(chunk)}
+				s := wire.Sample{Path: w.family.Path(m), Schedule: schedule, Sink: sink, Chunk: chunk, Rep: rep, Bytes: w.family.Delivered(copypath.TransferBytes(chunk))}
 				if err == nil {
 					// A torn transfer leaves bytes behind that would spoil
 					// every later one of the cell: it fails them too.
@@ -158,7 +186,7 @@ func (w *worker) cell(id cellID) []wire.Sample {
 }
 
 func (w *worker) transfer(c *copypath.Cell, s *wire.Sample) error {
-	if err := c.Prepare(s.Schedule, s.Bytes); err != nil {
+	if err := c.Prepare(s.Schedule, copypath.TransferBytes(c.Chunk())); err != nil {
 		return err
 	}
 	switch s.Schedule {
@@ -176,7 +204,8 @@ func (w *worker) lockstep(c *copypath.Cell, s *wire.Sample) error {
 	if err := errors.Join(halfSecond(), w.idle.pause(), w.meter.start()); err != nil {
 		return err
 	}
-	sides, status := c.Lockstep(s.Bytes, s.Sink)
+	n := copypath.TransferBytes(c.Chunk())
+	sides, status := c.Lockstep(n, s.Sink)
 	r, err := w.meter.stop()
 	if err := errors.Join(status.Err(), err, w.idle.resume()); err != nil {
 		return err
@@ -189,7 +218,10 @@ func (w *worker) lockstep(c *copypath.Cell, s *wire.Sample) error {
 	if c.Receives() {
 		s.Metrics[wire.MetricReceiverInsns] = sides.Receiver
 	}
-	return c.Check(s.Bytes)
+	if c.Fed() {
+		s.Metrics[wire.MetricFeederInsns] = sides.Feeder
+	}
+	return c.Check(n)
 }
 
 func (w *worker) stream(c *copypath.Cell, s *wire.Sample) error {

@@ -33,10 +33,10 @@ type Program struct {
 // All lists the programs in the order in which they run.
 func All() []Program {
 	return []Program{
-		{"net/tls", runTLS},
 		{"splice/default_file_splice_read", runDefaultRead},
 		{"splice/splice_read", runSpliceRead},
 		{"mm/cow", runCOW},
+		{"net/tls", runTLS},
 	}
 }
 

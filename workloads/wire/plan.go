@@ -30,11 +30,15 @@ const (
 	// KindAccount runs the same family and counts the bytes that are copied:
 	// each cell once in lock-step for each sink.
 	KindAccount Kind = "account"
+	// KindProgram runs a user's own program.
+	KindProgram Kind = "program"
 	// KindVerify runs every probe (package probe) and measures nothing.
 	KindVerify Kind = "verify"
 	// KindSelftest runs the kernel's own tests that lie in the initramfs
 	// (package selftest) and measures nothing.
 	KindSelftest Kind = "selftest"
+	// KindStress moves a file on XFS while others change it (package stress).
+	KindStress Kind = "stress"
 	// KindFault provokes one fault and measures nothing. It exists for the
 	// tests of the outcomes.
 	KindFault Kind = "fault"
@@ -59,9 +63,22 @@ type Plan struct {
 	// CellDeadline is how long one cell, or one probe, may take, in seconds of
 	// guest time.
 	CellDeadline int `json:"cell_deadline_s,omitempty"`
+	// Stress is how long a KindStress boot works, in seconds of guest time.
+	Stress int `json:"stress_s,omitempty"`
 	// Fault names what a KindFault boot provokes.
 	Fault string `json:"fault,omitempty"`
+	// Command is what a KindProgram boot runs, as an argument list. Its files
+	// lie in the initramfs.
+	Command []string `json:"command,omitempty"`
 }
+
+// ProgramDir is where the files beside a user's program lie in the guest, and
+// where the program runs.
+const ProgramDir = "/own"
+
+// ProgramPath is where a program without a slash in its name is looked for, in
+// the guest.
+const ProgramPath = ProgramDir + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // ErrPlan marks a plan that the guest cannot follow.
 var ErrPlan = errors.New("bad plan")
@@ -73,7 +90,7 @@ func (p Plan) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("encode plan: %w", err)
 	}
 	if len(text) > PlanSize-1 {
-		return nil, fmt.Errorf("%w: %d bytes, room for %d: name fewer chunks", ErrPlan, len(text), PlanSize-1)
+		return nil, fmt.Errorf("%w: %d bytes, room for %d: name fewer chunks, or a shorter command", ErrPlan, len(text), PlanSize-1)
 	}
 	file := bytes.Repeat([]byte{' '}, PlanSize)
 	copy(file, text)

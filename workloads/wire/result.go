@@ -41,10 +41,10 @@ type Hello struct {
 	Settings map[string]string `json:"settings,omitempty"`
 }
 
-// Sample is one measured transfer.
+// Sample is one measured transfer, or one run of a user's program.
 type Sample struct {
-	Path     string `json:"path"`           // source-sink/method
-	Schedule string `json:"schedule"`       // lockstep, stream or pingpong
+	Path     string `json:"path"`           // source-sink/method, or own/name
+	Schedule string `json:"schedule"`       // lockstep, stream, pingpong or program
 	Sink     string `json:"sink,omitempty"` // read or discard, where there is a socket
 	Chunk    int64  `json:"chunk"`          // bytes
 	Rep      int    `json:"rep"`
@@ -52,6 +52,21 @@ type Sample struct {
 	// Error is why the sample doesn't count; empty when it does.
 	Error   string           `json:"error,omitempty"`
 	Metrics map[string]int64 `json:"metrics,omitempty"`
+	// Benchmarks are what a user's program printed, a line each.
+	Benchmarks []Benchmark `json:"benchmarks,omitempty"`
+}
+
+// Benchmark is one line in Go's benchmark format.
+type Benchmark struct {
+	Name   string  `json:"name"` // without "Benchmark" and without -GOMAXPROCS
+	N      int64   `json:"n"`    // iterations, 1 and up
+	Values []Value `json:"values"`
+}
+
+// Value is a figure with its unit, as the program printed them.
+type Value struct {
+	Value float64 `json:"value"` // finite
+	Unit  string  `json:"unit"`
 }
 
 // The count metrics. All are in instructions, which under
@@ -59,6 +74,7 @@ type Sample struct {
 const (
 	MetricInsns         = "insns"          // CPU time of all tasks over the region
 	MetricSenderInsns   = "sender_insns"   // what ran in the sending task, softirq included
+	MetricFeederInsns   = "feeder_insns"   // what brought a proxy its bytes; not among the sender's
 	MetricReceiverInsns = "receiver_insns" // the same for the receiving task
 	MetricIdle          = "idle"           // the region's clock − insns
 )
@@ -89,6 +105,7 @@ const (
 	ScheduleStream   = "stream"   // two processes, running free
 	// Two processes: one asks by a byte, the other answers by a chunk.
 	SchedulePingPong = "pingpong"
+	ScheduleProgram  = "program" // a user's own program, from its start to its end
 )
 
 // The sinks.
@@ -99,6 +116,11 @@ const (
 
 // Observation is what one probe saw on one file system, or one of the kernel's
 // own tests: Probe is its program then, About its name and Value its result.
+// LeftOut begins the error of a sample that isn't there because its family
+// doesn't take chunks of this size. It is a known absence, no failure.
+const LeftOut = "left out: "
+
+// Observation is what one probe saw on one file system.
 type Observation struct {
 	Probe string `json:"probe"` // T1, P12e
 	// About says in a few words what the probe does.
