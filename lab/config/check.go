@@ -379,7 +379,7 @@ func (cond Condition) checkScope(key string, chunks []Size) error {
 }
 
 // schedules are those that a condition may choose from.
-var schedules = []string{wire.ScheduleLockstep, wire.ScheduleStream}
+var schedules = []string{wire.ScheduleLockstep, wire.ScheduleStream, wire.SchedulePingPong}
 
 // CommandLine returns the condition's boot options as one text.
 func (cond Condition) CommandLine() string { return strings.Join(cond.Cmdline, " ") }

@@ -112,7 +112,7 @@ type Condition struct {
 	Cmdline []string `mapstructure:"cmdline" yaml:"cmdline,flow,omitempty"`
 	Kernels []string `mapstructure:"kernels" yaml:"kernels,flow,omitempty"`
 	Chunks  []Size   `mapstructure:"chunks" yaml:"chunks,flow,omitempty"`
-	// Schedules are lockstep and stream.
+	// Schedules are lockstep, stream and pingpong; empty means the first two.
 	Schedules []string `mapstructure:"schedules" yaml:"schedules,flow,omitempty"`
 	// TouchedOnly leaves out families of which no copy path is touched by the
 	// kernel's patches: the other conditions have them as controls.

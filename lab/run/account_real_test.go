@@ -130,3 +130,35 @@ func TestRealRunWithAccounts(t *testing.T) {
 		}
 	}
 }
+
+// System calls and fragments, counted in the same boots, to the last one. A
+// chunk of 64 KiB goes as two packets, since one holds less with its headers:
+// of pages by reference that is one fragment a page and a page in two, and of
+// copied bytes two of 32 KiB, the second in two.
+func TestRealCallsAndFragments(t *testing.T) {
+	const mib = 1 << 20
+	want := map[[2]string][2]float64{ // by path and sink: system calls and fragments, per MiB
+		{"file-tcp/sendfile", wire.SinkRead}:  {32, 272},
+		{"file-tcp/read-send", wire.SinkRead}: {48, 48},
+		{"file-tcp/mmap-send", wire.SinkRead}: {32, 48},
+		{"file-tcp/splice", wire.SinkRead}:    {48, 272},
+		{"user-pipe/write", ""}:               {32, 0},
+	}
+	f := shared(t)
+	img := f.build(t, spec(t, "base", nil))
+	seen := 0
+	for _, s := range slices.Concat(f.account(t, img, "file-tcp"), f.account(t, img, "user-pipe")) {
+		w, ok := want[[2]string{s.Path, s.Sink}]
+		if !ok || s.Chunk != 65536 {
+			continue
+		}
+		seen++
+		per := func(name string) float64 { return float64(s.Metrics[name]) * mib / float64(s.Bytes) }
+		if calls, fragments := per(wire.MetricSyscalls), per(wire.MetricFragments); calls != w[0] || fragments != w[1] {
+			t.Errorf("%s: %.2f system calls and %.2f fragments in %.2f packets per MiB, want %v", s.Path, calls, fragments, per(wire.MetricSkbs), w)
+		}
+	}
+	if seen != len(want) {
+		t.Errorf("%d cells of %d", seen, len(want))
+	}
+}

@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"splicelab/images/initrd"
 	"splicelab/images/kernel"
@@ -361,7 +360,7 @@ func TestRealBadPatches(t *testing.T) {
 	}
 }
 
-func smoke(t *testing.T) config.Config {
+func smoke(t testing.TB) config.Config {
 	t.Helper()
 	c, err := config.Load(config.Options{File: "configs/smoke.yaml", Known: Known()})
 	if err != nil {
@@ -437,56 +436,11 @@ func TestRealKilledAndResumed(t *testing.T) {
 	}
 }
 
-func command(t *testing.T, name string, args ...string) string {
+func command(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	text, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, args, err, text)
 	}
 	return string(text)
-}
-
-// BenchmarkRealBoot is a boot without any work in it: the budget is 1.5 s.
-// QEMU's CPU time says more than the wall's on a busy host.
-func BenchmarkRealBoot(b *testing.B) {
-	f := shared(b)
-	img := f.build(b, spec(b, "base", nil))
-	var qemu time.Duration
-	for b.Loop() {
-		r := boot(b, f.vm(b, img, plainCPU, wire.Plan{Kind: wire.KindFault, Fault: "none", CellDeadline: 60}))
-		if r.Outcome != vm.OK {
-			b.Fatal(r.Outcome, r.Detail)
-		}
-		qemu += r.CPU
-	}
-	b.ReportMetric(qemu.Seconds()/float64(b.N), "qemu-cpu-s/boot")
-}
-
-// BenchmarkRealFamily is the smallest family's boot: samples a second of QEMU's
-// CPU time, and the lab's own share of all CPU time, for which the budget is
-// 2 %.
-func BenchmarkRealFamily(b *testing.B) {
-	f := shared(b)
-	img := f.build(b, spec(b, "base", nil))
-	var qemu time.Duration
-	samples := 0
-	before := cpuTime(b)
-	for b.Loop() {
-		r, _ := f.count(b, img, plainCPU, "user-pipe", 4096, 65536, 1<<20)
-		qemu += r.CPU
-		samples += len(r.Stream.Samples)
-	}
-	own := cpuTime(b) - before
-	b.ReportMetric(float64(samples)/qemu.Seconds(), "samples/qemu-cpu-s")
-	b.ReportMetric(100*own.Seconds()/(own+qemu).Seconds(), "lab-%")
-}
-
-// cpuTime is this process's own, without its children's.
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -108,21 +107,16 @@ func crossoverRows(r *stats.Result) [][]string {
 	var rows [][]string
 	for _, x := range r.Crossovers {
 		row := func(chunk, low, high float64, flag string) {
-			cells := make([]string, len(csvHeader))
-			set := func(column, value string) { cells[slices.Index(csvHeader, column)] = value }
-			set("workload", x.Workload)
-			set("schedule", "crossover")
-			set("sink", x.Sink)
-			set("condition", x.Condition)
-			set("kernel", x.Kernel)
-			set("against", x.Against.Workload+" on "+x.Against.Kernel)
-			set("flags", flag)
+			values := map[string]string{
+				"workload": x.Workload, "schedule": "crossover", "sink": x.Sink, "condition": x.Condition, "kernel": x.Kernel,
+				"against": x.Against.Workload + " on " + x.Against.Kernel, "flags": flag,
+			}
 			for column, v := range map[string]float64{"chunk": chunk, "chunk_low": low, "chunk_high": high} {
 				if v > 0 {
-					set(column, strconv.FormatFloat(v, 'f', 0, 64))
+					values[column] = strconv.FormatFloat(v, 'f', 0, 64)
 				}
 			}
-			rows = append(rows, cells)
+			rows = append(rows, csvRow(values))
 		}
 		if len(x.Crossings) == 0 {
 			row(0, 0, 0, string(x.Starts)+" throughout")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/csv"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,11 +15,15 @@ import (
 
 // csvHeader names the columns. Values are in the metric, changes in percent,
 // chunks in bytes. copies and by_reference are those of the account, per byte
-// delivered. A row of the schedule "crossover" is one (crossoverRows).
+// delivered, and so are the system calls, packets and fragments, per MiB; sender
+// and receiver are the parts of median. A row of the schedule "crossover" is one
+// (crossoverRows); one of "pingpong" has waits alone, in instructions.
 var csvHeader = []string{
 	"workload", "schedule", "sink", "chunk", "condition", "kernel", "boots", "samples",
 	"median", "min", "max", "modes", "change_percent", "user_copies", "copies", "by_reference", "flags", "notes",
 	"against", "chunk_low", "chunk_high", "metric",
+	"sender", "receiver", "syscalls_per_mib", "skbs_per_mib", "fragments_per_mib",
+	"wait_p50", "wait_p99", "wait_max",
 }
 
 // metricPerByte is the metric of copy paths.
@@ -41,10 +46,14 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 		if v, ok := copies[c.Key]; ok {
 			userCopies = exact(v)
 		}
-		all, referenced := accountOf(r, c)
+		all, referenced, calls := accountOf(r, c)
+		sender, receiver := "", ""
 		median, change := "", ""
 		if c.Schedule != wire.ScheduleStream {
 			median = exact(c.InsnPerByte.Median)
+		}
+		if c.Schedule == wire.ScheduleLockstep {
+			sender, receiver = exact(c.Sender), exact(c.Receiver)
 		}
 		if c.Change != nil {
 			change = exact(*c.Change)
@@ -55,26 +64,43 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 			median, exact(c.InsnPerByte.Min), exact(c.InsnPerByte.Max), modesText(c.Modes),
 			change, userCopies, all, referenced, strings.Join(flags(r, c), ";"), notesText(c.Notes),
 			"", "", "", cmp.Or(c.Metric, metricPerByte),
+			sender, receiver, calls[0], calls[1], calls[2],
+			"", "", "",
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if err := out.WriteAll(crossoverRows(r)); err != nil {
+	if err := out.WriteAll(slices.Concat(crossoverRows(r), latencyRows(r))); err != nil {
 		return err
 	}
 	out.Flush()
 	return out.Error()
 }
 
-// accountOf is the account of a lock-step cell's copies, where there is one.
-func accountOf(r *stats.Result, c *stats.Cell) (copies, referenced string) {
+// csvRow is a row with values in the columns that are named.
+func csvRow(values map[string]string) []string {
+	cells := make([]string, len(csvHeader))
+	for i, column := range csvHeader {
+		cells[i] = values[column]
+	}
+	return cells
+}
+
+// accountOf is the account of a lock-step cell's copies, and of its system
+// calls, packets and fragments, where there is one.
+func accountOf(r *stats.Result, c *stats.Cell) (copies, referenced string, calls [3]string) {
 	for _, a := range r.Accounts {
 		if c.Schedule == wire.ScheduleLockstep && a.Workload == c.Workload && a.Sink == c.Sink && a.Chunk == c.Chunk && a.Kernel == c.Kernel && !a.Refused {
-			return exact(a.Copies), exact(a.Referenced)
+			for i, v := range []float64{a.Syscalls, a.Skbs, a.Fragments} {
+				if v > 0 {
+					calls[i] = exact(v)
+				}
+			}
+			return exact(a.Copies), exact(a.Referenced), calls
 		}
 	}
-	return "", ""
+	return "", "", calls
 }
 
 // exact prints a value to the resolution of one instruction in 1 GiB.

@@ -76,6 +76,9 @@ func newDocument(m store.Manifest, r *stats.Result) *document {
 	for _, condition := range r.Conditions {
 		d.lockstep(r, condition)
 	}
+	d.latencies(r)
+	d.sides(r)
+	d.calls(r)
 	d.userCopies(r)
 	d.streams(r)
 	if len(r.Notes) > 0 {
@@ -88,6 +91,9 @@ func newDocument(m store.Manifest, r *stats.Result) *document {
 
 func title(r *stats.Result) string {
 	against := slices.DeleteFunc(slices.Clone(r.Kernels), func(k string) bool { return k == r.Baseline })
+	if len(r.Rows) == 0 && len(r.Latencies) > 0 {
+		return "splicelab: what a request waits for, in instructions"
+	}
 	what := "instructions per byte: " + r.Baseline
 	if len(copyRows(r)) == 0 && len(r.Rows) > 0 {
 		what = "instructions of programs: " + r.Baseline
@@ -143,6 +149,10 @@ func pins(m store.Manifest) []string {
 // summary is the table that answers the question: the headline chunk, the
 // first condition, the kernels that are named.
 func (d *document) summary(r *stats.Result, kernels []string) {
+	if len(r.Rows) == 0 && len(r.Latencies) > 0 {
+		d.text("Only ping-pongs were measured: see below.")
+		return
+	}
 	if len(r.Rows) == 0 || len(r.Conditions) == 0 {
 		d.text("No samples: nothing was measured yet, or the workloads that are shown were not.")
 		return

@@ -24,6 +24,8 @@ type madeUp struct {
 	chunks   []int64
 	seeds    []uint64
 	reps     int
+	// schedules are lock-step and stream where they are nil.
+	schedules []string
 	// trouble is done to a boot's outcome and samples before they are stored.
 	trouble func(*store.Boot, []store.Sample) []store.Sample
 }
@@ -150,14 +152,22 @@ func (u madeUp) samples(b store.Boot) []store.Sample {
 	for _, method := range methods {
 		for _, sink := range sinks {
 			for _, chunk := range u.chunks {
-				for _, schedule := range []string{wire.ScheduleLockstep, wire.ScheduleStream} {
+				schedules := u.schedules
+				if schedules == nil {
+					schedules = []string{wire.ScheduleLockstep, wire.ScheduleStream}
+				}
+				for _, schedule := range schedules {
 					for rep := range u.reps {
 						s := store.Sample{
 							Kernel: b.Kernel, Workload: b.Family + "/" + method, Schedule: schedule, Sink: sink, CPUModel: b.Condition, Profile: "minimal",
 							Chunk: chunk, Bytes: max(16<<20, 64*chunk), Mode: "count", Boot: b.Name, Rep: rep, Seed: b.Seed, Outcome: store.OK,
 						}
 						insns := int64(float64(s.Bytes) * invent(s))
-						s.Metrics = map[string]int64{wire.MetricInsns: insns, wire.MetricSenderInsns: insns, wire.MetricReceiverInsns: 0, wire.MetricIdle: insns / 5000}
+						s.Metrics = map[string]int64{wire.MetricInsns: insns, wire.MetricSenderInsns: insns - insns/3, wire.MetricReceiverInsns: insns / 3, wire.MetricIdle: insns / 5000}
+						if schedule == wire.SchedulePingPong {
+							wait := int64(9000 + float64(chunk)*invent(s))
+							s.Metrics[wire.MetricWaitP50], s.Metrics[wire.MetricWaitP99], s.Metrics[wire.MetricWaitMax] = wait, wait+wait/50, 2*wait
+						}
 						out = append(out, s)
 					}
 				}
@@ -192,6 +202,10 @@ func account(b store.Boot, method, sink string) store.Sample {
 		Kernel: b.Kernel, Workload: b.Family + "/" + method, Schedule: wire.ScheduleLockstep, Sink: sink, CPUModel: b.Condition, Profile: "minimal",
 		Chunk: 64 << 10, Bytes: n, Mode: store.ModeAccount, Boot: b.Name, Seed: b.Seed, Outcome: store.OK,
 		Metrics: map[string]int64{wire.MetricCopied: n * copies, wire.MetricUserCopied: n * int64(user), wire.MetricCopied + "/_copy_to_iter": n * copies},
+	}
+	s.Metrics[wire.MetricSyscalls] = 512
+	if b.Family == "file-tcp" {
+		s.Metrics[wire.MetricSkbs], s.Metrics[wire.MetricFragments] = 512, 768
 	}
 	if reference {
 		s.Metrics[wire.MetricReferences], s.Metrics[wire.MetricReferenced] = 512, n

@@ -76,6 +76,8 @@ func refused(m store.Manifest, s store.Sample) bool {
 // count takes the sample's metrics.
 func (a *Account) count(s store.Sample) {
 	per := func(name string) float64 { return float64(s.Metrics[name]) / float64(s.Bytes) }
+	const mib = 1 << 20
+	a.Syscalls, a.Skbs, a.Fragments = mib*per(wire.MetricSyscalls), mib*per(wire.MetricSkbs), mib*per(wire.MetricFragments)
 	a.Copies, a.User, a.Referenced = per(wire.MetricCopied), per(wire.MetricUserCopied), per(wire.MetricReferenced)
 	for name := range s.Metrics {
 		if function, ok := strings.CutPrefix(name, wire.MetricCopied+"/"); ok {

@@ -23,6 +23,8 @@ const (
 // group is the samples of one cell.
 type group struct {
 	boots map[string][]float64 // insn per byte of each repetition
+	// sender and receiver are their parts.
+	sender, receiver map[string][]float64
 	// idle is the largest idle part of a sample, idlers how many are beyond
 	// the limit.
 	idle    float64
@@ -42,6 +44,7 @@ type counter struct {
 	controls   controlSet
 	shown      map[string]bool
 	accounts   []store.Sample
+	waits      map[Key][]store.Sample
 	leftOut    []store.Sample // of chunks that a family doesn't take
 }
 
@@ -54,6 +57,7 @@ func newCounter(m store.Manifest) *counter {
 		failed:     make(map[Key]map[string]int),
 		controls:   controlSet{m.Controls, map[[2]string]bool{}},
 		shown:      make(map[string]bool),
+		waits:      make(map[Key][]store.Sample),
 	}
 	for _, b := range m.Boots {
 		c.boots[b.Name] = b
@@ -82,7 +86,11 @@ func (c *counter) add(s store.Sample) {
 		c.accounts = append(c.accounts, s)
 		return
 	}
-	if s.Schedule == wire.ScheduleProgram {
+	switch s.Schedule {
+	case wire.SchedulePingPong:
+		c.addLatency(s)
+		return
+	case wire.ScheduleProgram:
 		c.addProgram(s)
 		return
 	}
@@ -102,6 +110,9 @@ func (c *counter) add(s store.Sample) {
 		return
 	}
 	c.addValue(key, s, float64(insns)/float64(s.Bytes))
+	g := c.groups[key]
+	g.sender[s.Boot] = append(g.sender[s.Boot], float64(s.Metrics[wire.MetricSenderInsns])/float64(s.Bytes))
+	g.receiver[s.Boot] = append(g.receiver[s.Boot], float64(s.Metrics[wire.MetricReceiverInsns])/float64(s.Bytes))
 }
 
 // fail counts a sample that doesn't count.
@@ -121,7 +132,8 @@ func (c *counter) cells() []Cell {
 		if key.Schedule == wire.ScheduleStream {
 			cell.InsnPerByte, cell.Modes = overSamples(g)
 		} else {
-			cell.InsnPerByte = overBoots(g)
+			cell.InsnPerByte = overBoots(g.boots)
+			cell.Sender, cell.Receiver = overSides(g.sender), overSides(g.receiver)
 		}
 		out = append(out, cell)
 	}
@@ -130,12 +142,20 @@ func (c *counter) cells() []Cell {
 }
 
 // overBoots is the spread of the boots' medians.
-func overBoots(g *group) Spread {
-	values := make([]float64, 0, len(g.boots))
-	for _, reps := range g.boots {
+func overBoots(boots map[string][]float64) Spread {
+	values := make([]float64, 0, len(boots))
+	for _, reps := range boots {
 		values = append(values, median(reps))
 	}
 	return spread(values)
+}
+
+// overSides is the median of one side's, where the sides are known.
+func overSides(boots map[string][]float64) float64 {
+	if len(boots) == 0 {
+		return 0
+	}
+	return overBoots(boots).Median
 }
 
 // overSamples is the range of all values and the modes they fall into.

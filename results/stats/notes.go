@@ -189,7 +189,8 @@ func (c *counter) noteLeftOut(r *Result) {
 
 // noteControl tells which conditions have no noise of their own.
 func (c *counter) noteControl(r *Result) {
-	if !r.Noise.Known && len(r.ProgramNoise) == 0 {
+	onlyAsked := len(r.Cells) == 0 && len(r.Latencies) > 0 // its noise is LatencyNoise
+	if !r.Noise.Known && !onlyAsked && len(r.ProgramNoise) == 0 {
 		c.pending.add(Note{Kind: NoControl, Text: "no control was measured: there is no noise line, and no change is called one"}, nil)
 		return
 	}

@@ -73,7 +73,7 @@ func operations(list []wire.Benchmark) (n float64, alone bool) {
 func (c *counter) addValue(key Key, s store.Sample, value float64) {
 	g := c.groups[key]
 	if g == nil {
-		g = &group{boots: make(map[string][]float64)}
+		g = &group{boots: map[string][]float64{}, sender: map[string][]float64{}, receiver: map[string][]float64{}}
 		c.groups[key] = g
 	}
 	g.samples++

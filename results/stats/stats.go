@@ -48,9 +48,14 @@ type Cell struct {
 	InsnPerByte Spread `json:"insn_per_byte"`
 	// Modes are the groups that a stream cell's values fall into: one, or two
 	// with a clear gap between them.
-	Modes   []Mode `json:"modes,omitempty"`
-	Boots   int    `json:"boots"`
-	Samples int    `json:"samples"`
+	Modes []Mode `json:"modes,omitempty"`
+	// Sender and Receiver are the parts of a lock-step cell's InsnPerByte that
+	// ran on either side, softirqs included: medians over boots. On loopback
+	// TCP receives within the sender, and acknowledges within the receiver.
+	Sender   float64 `json:"sender_insn_per_byte,omitempty"`
+	Receiver float64 `json:"receiver_insn_per_byte,omitempty"`
+	Boots    int     `json:"boots"`
+	Samples  int     `json:"samples"`
 	// Change is a lock-step cell's or a program's change against the baseline, in percent;
 	// nil for the baseline itself and where it was not measured.
 	Change *float64 `json:"change_percent,omitempty"`
@@ -123,6 +128,12 @@ type Account struct {
 	User       float64            `json:"user"`
 	// Referenced is how many of the bytes went into skbs by reference.
 	Referenced float64 `json:"by_reference"`
+	// Syscalls are the system calls of both sides per MiB. Skbs are the packets
+	// per MiB that carried the payload through a network device, loopback
+	// included, and Fragments in how many fragments: 0 where there is no device.
+	Syscalls  float64 `json:"syscalls_per_mib,omitempty"`
+	Skbs      float64 `json:"skbs_per_mib,omitempty"`
+	Fragments float64 `json:"fragments_per_mib,omitempty"`
 	// Model is the count of user copies that the second CPU model gives; nil
 	// where it wasn't measured. Copies within the kernel are none of it, so
 	// User is what it compares with. Disagree says that they are not the same.
@@ -195,6 +206,11 @@ type Result struct {
 	// Crossovers are each path against its family's plain one first, then
 	// kernels against kernels. There are none with fewer than four chunk sizes.
 	Crossovers []Crossover `json:"crossovers,omitempty"`
+	// Latencies are in the order of tables; the control's are among them.
+	// LatencyNoise is the control's largest change of a P50, in percent; 0 where
+	// there is none.
+	Latencies    []Latency `json:"latencies,omitempty"`
+	LatencyNoise float64   `json:"latency_noise_percent,omitempty"`
 	// Accounts are in the order of rows, then kernels; the control's are among
 	// them.
 	Accounts []Account `json:"accounts,omitempty"`
@@ -242,6 +258,7 @@ func Count(m store.Manifest, samples []store.Sample) *Result {
 	r.overlaps(c)
 	r.userCopies(m)
 	r.crossovers(c)
+	r.latencies(c)
 	r.accounts(c)
 	r.notes(c)
 	return r

@@ -39,6 +39,13 @@ type Copies struct {
 	// References is how often pages were handed to an skb by reference, and
 	// Referenced how many bytes.
 	References, Referenced int64
+	// Calls are the system calls of the thread that opened the account, by
+	// their numbers, less those of a region of nothing (Calibrate).
+	Calls map[string]int64
+	// Skbs is how many packets with payload in fragments a network device
+	// handed to the receive path, and Fragments in how many: 0 for what passes
+	// no device.
+	Skbs, Fragments int64
 }
 
 // Metrics returns the sample's metrics.
@@ -46,6 +53,13 @@ func (c Copies) Metrics() map[string]int64 {
 	m := map[string]int64{
 		wire.MetricCopied: 0, wire.MetricUserCopied: c.User,
 		wire.MetricReferences: c.References, wire.MetricReferenced: c.Referenced,
+		wire.MetricSyscalls: 0,
+	}
+	for _, n := range c.Calls {
+		m[wire.MetricSyscalls] += n
+	}
+	if c.Skbs > 0 {
+		m[wire.MetricSkbs], m[wire.MetricFragments] = c.Skbs, c.Fragments
 	}
 	for function, n := range c.ByFunction {
 		m[wire.MetricCopied] += n
@@ -58,6 +72,8 @@ func (c Copies) Metrics() map[string]int64 {
 type Account struct {
 	line   line
 	probes []probe
+	calls  counter
+	own    map[string]int64 // system calls of a region of nothing, by number
 }
 
 // probe is one event with a histogram trigger over its field key, which sums
@@ -110,6 +126,9 @@ func Open(lineName, dir string) (*Account, error) {
 			return nil, err
 		}
 	}
+	if err := a.openCounters(); err != nil {
+		return nil, err
+	}
 	return a, a.prove(dir)
 }
 
@@ -127,17 +146,26 @@ func (a *Account) Start() error {
 			return err
 		}
 	}
+	for _, c := range []counter{packets, a.calls} {
+		if err := c.command("clear"); err != nil {
+			return err
+		}
+	}
 	for _, p := range a.probes {
 		if err := command(p.file("trigger"), p.trigger("cont")); err != nil {
 			return err
 		}
 	}
-	return nil
+	// Last, and first to stop, so that few calls are the account's own.
+	return errors.Join(packets.command("cont"), a.calls.command("cont"))
 }
 
 // Stop ends it. ErrLost: the account of the region isn't whole.
 func (a *Account) Stop() (Copies, error) {
 	// All stand still before the first is read: reading copies, too.
+	if err := errors.Join(a.calls.command("pause"), packets.command("pause")); err != nil {
+		return Copies{}, err
+	}
 	for _, p := range a.probes {
 		if err := command(p.file("trigger"), p.trigger("pause")); err != nil {
 			return Copies{}, err
@@ -161,7 +189,7 @@ func (a *Account) Stop() (Copies, error) {
 			return Copies{}, err
 		}
 	}
-	return c, nil
+	return c, a.takeCounters(&c)
 }
 
 // take adds one probe's histogram.
@@ -170,7 +198,7 @@ func (a *Account) take(c *Copies, p probe) error {
 	if err != nil {
 		return err
 	}
-	h, err := parseHist(text)
+	h, err := parseHist(text, "key", "n")
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.function, err)
 	}

@@ -29,7 +29,7 @@ func TestParseHist(t *testing.T) {
 		"hist-two-kinds.txt": {rows: []row{{"2", 16, 65536}, {"0", 16, 65536}}, hits: 32},
 		"hist-empty.txt":     {},
 	} {
-		got, err := parseHist(recorded(t, name))
+		got, err := parseHist(recorded(t, name), "key", "n")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -42,7 +42,7 @@ func TestParseHist(t *testing.T) {
 // A histogram without room for all keys: the kernel says how many hits it
 // dropped.
 func TestParseHistWithDrops(t *testing.T) {
-	h, err := parseHist(recorded(t, "hist-dropped.txt"))
+	h, err := parseHist(recorded(t, "hist-dropped.txt"), "key", "n")
 	if err != nil || len(h.rows) != 128 || h.hits != 526 || h.dropped != 272 {
 		t.Errorf("%d rows, %d hits, %d dropped, %v", len(h.rows), h.hits, h.dropped, err)
 	}
@@ -66,7 +66,7 @@ func TestParseHistRefusesWhatItDoesNotKnow(t *testing.T) {
 		if text == whole {
 			t.Fatalf("%s: nothing was changed", name)
 		}
-		if h, err := parseHist(text); !errors.Is(err, errFormat) {
+		if h, err := parseHist(text, "key", "n"); !errors.Is(err, errFormat) {
 			t.Errorf("%s: got %v, %v", name, h, err)
 		}
 	}
@@ -133,12 +133,12 @@ func TestAdd(t *testing.T) {
 		rows []row
 		want Copies
 	}{
-		{"user memory, by either iterator", l.leaves[0], []row{{"0", 2, 100}, {"1", 1, 20}}, Copies{map[string]int64{"_copy_to_iter": 120}, 120, 0, 0}},
-		{"the kernel's own pages", l.leaves[1], []row{{"2", 2, 100}, {"0", 1, 7}}, Copies{map[string]int64{"_copy_from_iter": 107}, 7, 0, 0}},
-		{"discarded", l.leaves[0], []row{{"6", 2, 100}}, Copies{map[string]int64{}, 0, 0, 0}},
-		{"nothing", l.leaves[2], nil, Copies{map[string]int64{}, 0, 0, 0}},
-		{"by reference", splicer, []row{{"2", 3, 4096}}, Copies{map[string]int64{}, 0, 3, 4096}},
-		{"orphaned, and not", leaf{function: orphaner}, []row{{"0", 1, 64}, {"18446744073709551602", 1, 99}}, Copies{map[string]int64{orphaner: 64}, 0, 0, 0}},
+		{"user memory, by either iterator", l.leaves[0], []row{{"0", 2, 100}, {"1", 1, 20}}, Copies{ByFunction: map[string]int64{"_copy_to_iter": 120}, User: 120}},
+		{"the kernel's own pages", l.leaves[1], []row{{"2", 2, 100}, {"0", 1, 7}}, Copies{ByFunction: map[string]int64{"_copy_from_iter": 107}, User: 7}},
+		{"discarded", l.leaves[0], []row{{"6", 2, 100}}, Copies{ByFunction: map[string]int64{}}},
+		{"nothing", l.leaves[2], nil, Copies{ByFunction: map[string]int64{}}},
+		{"by reference", splicer, []row{{"2", 3, 4096}}, Copies{ByFunction: map[string]int64{}, References: 3, Referenced: 4096}},
+		{"orphaned, and not", leaf{function: orphaner}, []row{{"0", 1, 64}, {"18446744073709551602", 1, 99}}, Copies{ByFunction: map[string]int64{orphaner: 64}}},
 	} {
 		got := Copies{ByFunction: map[string]int64{}}
 		if err := got.add(tc.leaf, hist{rows: tc.rows}, l.discard); err != nil {
@@ -155,13 +155,39 @@ func TestAdd(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	got := Copies{ByFunction: map[string]int64{"a": 1, "b": 20}, User: 20, References: 3, Referenced: 4}.Metrics()
+	got := Copies{ByFunction: map[string]int64{"a": 1, "b": 20}, User: 20, References: 3, Referenced: 4, Calls: map[string]int64{"0": 7, "1": 8}, Skbs: 5, Fragments: 6}.Metrics()
 	want := map[string]int64{
 		wire.MetricCopied: 21, "copied_bytes/a": 1, "copied_bytes/b": 20, wire.MetricUserCopied: 20,
-		wire.MetricReferences: 3, wire.MetricReferenced: 4,
+		wire.MetricReferences: 3, wire.MetricReferenced: 4, wire.MetricSyscalls: 15, wire.MetricSkbs: 5, wire.MetricFragments: 6,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTheAccountsOwnCallsAreNoneOfTheRegions(t *testing.T) {
+	rows := []row{{"0", 512, 0}, {"1", 14, 0}, {"61", 1, 0}, {"202", 1, 0}}
+	got, err := without(rows, map[string]int64{"1": 3, "61": 1})
+	if diff := cmp.Diff(map[string]int64{"0": 512, "1": 11}, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	for _, own := range []map[string]int64{{"1": 15}, {"2": 1}} {
+		if got, err := without(rows, own); !errors.Is(err, ErrLost) {
+			t.Errorf("%v of its own: got %v, %v", own, got, err)
+		}
+	}
+}
+
+// A histogram without a value, and one by another key (made up in the form of
+// the recorded ones).
+func TestParseHistOfATracePoint(t *testing.T) {
+	text := "# event histogram\n\n{ id:         45 } hitcount:        512\n\nTotals:\n    Hits: 512\n    Entries: 1\n    Dropped: 0\n"
+	got, err := parseHist(text, "id", "")
+	if diff := cmp.Diff(hist{rows: []row{{"45", 512, 0}}, hits: 512}, got, compareHists); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if got, err := parseHist(text, "id", "n"); !errors.Is(err, errFormat) {
+		t.Errorf("with a value that isn't there: got %v, %v", got, err)
 	}
 }
 
@@ -177,7 +203,7 @@ func FuzzParseHist(f *testing.F) {
 		f.Add(recorded(f, name))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		h, err := parseHist(text)
+		h, err := parseHist(text, "key", "n")
 		if err != nil {
 			if !errors.Is(err, errFormat) {
 				t.Errorf("%v", err)

@@ -24,8 +24,8 @@ type row struct {
 	hits, n int64
 }
 
-// parseHist reads the file of a trigger with one key and the value n
-// (event_hist_trigger's hist_show):
+// parseHist reads the file of a trigger with one key and one value, none where
+// value is empty (event_hist_trigger's hist_show):
 //
 //	{ key:          0 } hitcount:         32  n:     131072
 //
@@ -33,7 +33,7 @@ type row struct {
 //	    Hits: 32
 //	    Entries: 1
 //	    Dropped: 0
-func parseHist(text string) (hist, error) {
+func parseHist(text, key, value string) (hist, error) {
 	rows, totals, found := strings.Cut(text, "\nTotals:\n")
 	if !found {
 		return hist{}, fmt.Errorf("histogram: %w: no totals", errFormat)
@@ -45,7 +45,7 @@ func parseHist(text string) (hist, error) {
 		if l == "" || strings.HasPrefix(l, "#") {
 			continue
 		}
-		r, err := parseRow(l)
+		r, err := parseRow(l, key, value)
 		if err != nil {
 			return hist{}, err
 		}
@@ -68,12 +68,15 @@ func parseHist(text string) (hist, error) {
 	return h, nil
 }
 
-func parseRow(l string) (row, error) {
+func parseRow(l, keyName, value string) (row, error) {
 	bad := fmt.Errorf("histogram: %w: row %q", errFormat, l)
 	key, values, found := strings.Cut(strings.TrimPrefix(l, "{"), "}")
 	name, key, named := strings.Cut(key, ":")
 	fields := strings.Fields(values)
-	if !strings.HasPrefix(l, "{") || !found || !named || strings.TrimSpace(name) != "key" || len(fields) != 4 || fields[0] != "hitcount:" || fields[2] != "n:" {
+	if value == "" {
+		fields = append(fields, ":", "0")
+	}
+	if !strings.HasPrefix(l, "{") || !found || !named || strings.TrimSpace(name) != keyName || len(fields) != 4 || fields[0] != "hitcount:" || fields[2] != value+":" {
 		return row{}, bad
 	}
 	hits, hitsErr := parseCount(fields[1])

@@ -113,7 +113,10 @@ func (c *Cell) sizePipe(fd int) error {
 
 // span returns where the chunk at position pos of a transfer lies in the
 // source, which a long transfer goes through more than once.
-func (c *Cell) span(pos int64) int64 { return pos % (SourceBytes / c.chunk * c.chunk) }
+func (c *Cell) span(pos int64) int64 { return pos % c.round() }
+
+// round is the whole chunks of the source, in bytes.
+func (c *Cell) round() int64 { return SourceBytes / c.chunk * c.chunk }
 
 // keep returns how many bytes of the chunk at pos the receiver needs: none of
 // a chunk that is thrown away, but the transfer's last ones are compared.
@@ -174,15 +177,15 @@ func (c *Cell) Warm() error {
 	for pos := int64(0); pos < n; pos += c.chunk {
 		off := c.span(pos)
 		if c.family.feed != nil {
-			if st := c.family.feed(c, off, c.chunk); st != ok {
+			if st := c.family.feed(c, off, c.chunk); st.failed() {
 				return st.Err()
 			}
 		}
-		if st := c.method.send(c, off, c.chunk); st != ok {
+		if st := c.method.send(c, off, c.chunk); st.failed() {
 			return st.Err()
 		}
 		if c.receive != nil {
-			if st := c.receive(c, off, c.chunk, c.chunk); st != ok {
+			if st := c.receive(c, off, c.chunk, c.chunk); st.failed() {
 				return st.Err()
 			}
 		}
@@ -201,40 +204,69 @@ type Sides struct{ Feeder, Sender, Receiver int64 }
 // Lockstep moves n bytes chunk by chunk: one thread sends a chunk, then
 // receives it. It is the timed region of the headline.
 func (c *Cell) Lockstep(n int64, sink string) (Sides, Status) {
-	var s Sides
-	for pos := int64(0); pos < n; pos += c.chunk {
-		off := c.span(pos)
-		t0 := tsc()
-		if c.family.feed != nil {
-			if st := c.family.feed(c, off, c.chunk); st != ok {
-				return s, st
-			}
-			fed := tsc()
-			s.Feeder += fed - t0
-			t0 = fed
-		}
-		if st := c.method.send(c, off, c.chunk); st != ok {
-			return s, st
-		}
-		t1 := tsc()
-		if c.receive == nil {
-			s.Sender += t1 - t0
-			continue
-		}
-		if st := c.receive(c, off, c.chunk, c.keep(sink, pos, n)); st != ok {
-			return s, st
-		}
-		t2 := tsc()
-		s.Sender += t1 - t0
-		s.Receiver += t2 - t1
+	s, st := c.chunks(0, n-c.chunk, c.keep(sink, 0, n))
+	if st.failed() {
+		return s, st
 	}
-	return s, ok
+	last, st := c.chunks(n-c.chunk, n, c.keep(sink, n-c.chunk, n))
+	return Sides{s.Feeder + last.Feeder, s.Sender + last.Sender, s.Receiver + last.Receiver}, st
+}
+
+// chunks moves the chunks from position pos to end, of which the receiver needs
+// keep bytes each. What the loop itself does is part of every figure, so that it
+// does little.
+func (c *Cell) chunks(pos, end, keep int64) (Sides, Status) {
+	feed, send, receive, chunk, round := c.family.feed, c.method.send, c.receive, c.chunk, c.round()
+	off := pos % round
+	start := tsc()
+	now, feeder, sender := start, int64(0), int64(0)
+	for ; pos < end; pos += chunk {
+		if feed != nil {
+			feeder -= now
+			if st := feed(c, off, chunk); st.failed() {
+				return Sides{}, st
+			}
+			now = tsc()
+			feeder += now
+		}
+		sender -= now
+		if st := send(c, off, chunk); st.failed() {
+			return Sides{}, st
+		}
+		now = tsc()
+		sender += now
+		if receive != nil {
+			if st := receive(c, off, chunk, keep); st.failed() {
+				return Sides{}, st
+			}
+			now = tsc()
+		}
+		if off += chunk; off == round {
+			off = 0
+		}
+	}
+	return Sides{feeder, sender, now - start - feeder - sender}, Status{}
 }
 
 // Send is the sender's half of a stream transfer.
 func (c *Cell) Send(n int64) Status {
 	for pos := int64(0); pos < n; pos += c.chunk {
-		if st := c.method.send(c, c.span(pos), c.chunk); st != ok {
+		if st := c.method.send(c, c.span(pos), c.chunk); st.failed() {
+			return st
+		}
+	}
+	return ok
+}
+
+// Answer is the sender's half of a ping-pong: a chunk for each request of one
+// byte, until n bytes are sent.
+func (c *Cell) Answer(n int64) Status {
+	var request [1]byte
+	for pos := int64(0); pos < n; pos += c.chunk {
+		if st := moved("recv", move(unix.SYS_RECVFROM, uintptr(c.tx), addr(request[:]), 1, 0)); st.failed() {
+			return st
+		}
+		if st := c.method.send(c, c.span(pos), c.chunk); st.failed() {
 			return st
 		}
 	}
@@ -294,8 +326,31 @@ func NewReceiver(f Family, m Method, fd int, chunk int64) (*Receiver, error) {
 func (r *Receiver) Receive(n int64, sink string) Status {
 	c := &r.cell
 	for pos := int64(0); pos < n; pos += c.chunk {
-		if st := c.receive(c, c.span(pos), c.chunk, c.keep(sink, pos, n)); st != ok {
+		if st := c.receive(c, c.span(pos), c.chunk, c.keep(sink, pos, n)); st.failed() {
 			return st
+		}
+	}
+	return ok
+}
+
+// Ask is the receiver's half of a ping-pong. It asks once more than there is
+// room in waits, into which it puts how long each chunk took to come, in
+// instructions by the time-stamp counter. The first is left out: the sender may
+// still be asleep.
+func (r *Receiver) Ask(waits []int64, sink string) Status {
+	c, request := &r.cell, [1]byte{'?'}
+	n := int64(len(waits)+1) * c.chunk
+	for round := -1; round < len(waits); round++ {
+		pos := int64(round+1) * c.chunk
+		asked := tsc()
+		if st := moved("send", move(unix.SYS_SENDTO, uintptr(c.rx), addr(request[:]), 1, 0)); st.failed() {
+			return st
+		}
+		if st := c.receive(c, c.span(pos), c.chunk, c.keep(sink, pos, n)); st.failed() {
+			return st
+		}
+		if round >= 0 {
+			waits[round] = tsc() - asked
 		}
 	}
 	return ok

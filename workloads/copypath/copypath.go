@@ -42,11 +42,15 @@ type receiver func(c *Cell, off, n, keep int64) Status
 // because the digits of a boot depend on all that ran before in it (facts.md,
 // section 7, trap 6).
 type Family struct {
-	Name    string
-	About   string
-	Sinks   []string // of the receiver; {""} where there is no socket
+	Name  string
+	About string
+	Sinks []string // of the receiver; {""} where there is no socket
+	// Duplex says that the connection carries bytes back to the sender, so that
+	// a ping-pong can be made of it.
+	Duplex  bool
 	Methods []Method
-	// Schedules are those that the family has; nil means all. A sink that
+	// Schedules are those that the family has; nil means all that its
+	// connection allows. A sink that
 	// nobody receives from leaves a second process nothing to do.
 	Schedules []string
 	// MaxChunk is the largest chunk that the family takes, in bytes; 0: any.
@@ -72,6 +76,9 @@ type Family struct {
 
 // Has reports whether the family is measured by a schedule.
 func (f Family) Has(schedule string) bool {
+	if schedule == wire.SchedulePingPong && !f.Duplex {
+		return false
+	}
 	return f.Schedules == nil || slices.Contains(f.Schedules, schedule)
 }
 
@@ -159,6 +166,12 @@ func TransferBytes(chunk int64) int64 {
 
 // alone is the schedule of a family in which one thread does everything.
 func alone() []string { return []string{wire.ScheduleLockstep} }
+
+// Rounds is how many requests a ping-pong makes: enough for a 99th percentile,
+// within 64 MiB where that leaves 200.
+func Rounds(chunk int64) int {
+	return int(min(1000, max(200, 64<<20/chunk)))
+}
 
 // socketSinks are what a family with a TCP socket can do with the bytes.
 func socketSinks() []string { return []string{wire.SinkRead, wire.SinkDiscard} }

@@ -128,12 +128,61 @@ func TestReceiver(t *testing.T) {
 	})
 }
 
-// A timed region that allocates would measure Go's allocator.
-func TestLockstepAllocatesNothing(t *testing.T) {
-	eachCell(t, []int64{4096}, func(t *testing.T, c *Cell) {
+// A timed region that allocates would measure Go's allocator. Both halves of a
+// stream are timed, too; here one thread runs them in turn.
+func TestTimedRegionsAllocateNothing(t *testing.T) {
+	eachCell(t, []int64{4096, 256 << 10}, func(t *testing.T, c *Cell) {
 		for _, sink := range c.family.Sinks {
-			if n := testing.AllocsPerRun(5, func() { c.Lockstep(64*c.chunk, sink) }); n != 0 {
-				t.Errorf("sink %q: %v allocations a transfer", sink, n)
+			if err := c.Prepare(wire.ScheduleLockstep, 8*c.chunk); err != nil {
+				t.Fatal(err)
+			}
+			if n := testing.AllocsPerRun(5, func() { c.Lockstep(8*c.chunk, sink) }); n != 0 {
+				t.Errorf("lock-step, sink %q: %v allocations a transfer", sink, n)
+			}
+			if !c.family.Has(wire.ScheduleStream) {
+				continue
+			}
+			r, err := NewReceiver(c.family, c.method, c.ReceiverFD(), c.chunk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.cell.fds = nil // the cell's own
+			defer r.Close()
+			if n := testing.AllocsPerRun(5, func() { c.Send(c.chunk); r.Receive(c.chunk, sink) }); n != 0 {
+				t.Errorf("stream, sink %q: %v allocations a transfer", sink, n)
+			}
+		}
+	})
+}
+
+// Two threads stand in for the two processes.
+func TestPingPongDeliversTheSource(t *testing.T) {
+	eachCell(t, []int64{512, 256 << 10}, func(t *testing.T, c *Cell) {
+		if !c.family.Duplex {
+			return
+		}
+		r, err := NewReceiver(c.family, c.method, c.ReceiverFD(), c.chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.cell.fds = nil // the cell's own
+		defer r.Close()
+		for _, sink := range c.family.Sinks {
+			waits := make([]int64, 70) // the source starts over within
+			n := int64(len(waits)+1) * c.chunk
+			if err := c.Prepare(wire.SchedulePingPong, n); err != nil {
+				t.Fatal(err)
+			}
+			answered := make(chan error, 1)
+			go func() { answered <- c.Answer(n).Err() }()
+			if err := errors.Join(r.Ask(waits, sink).Err(), <-answered); err != nil {
+				t.Fatalf("sink %q: %v", sink, err)
+			}
+			if err := c.CheckTail(n, r.Tail()); err != nil {
+				t.Errorf("sink %q: %v", sink, err)
+			}
+			if slices.Min(waits) <= 0 {
+				t.Errorf("sink %q: waits of %v", sink, waits)
 			}
 		}
 	})

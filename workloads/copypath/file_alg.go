@@ -49,7 +49,7 @@ func connectAlg(c *Cell) error {
 // made it when the last byte was sent without MSG_MORE (hash_sendmsg).
 func receiveDigest(c *Cell, _, n, _ int64) Status {
 	got, st := sysRecv(c.rx, c.in[n-sha256.Size:n])
-	if st == ok && got != sha256.Size {
+	if !st.failed() && got != sha256.Size {
 		st = Status{Op: "recv", Short: true}
 	}
 	return st

@@ -34,11 +34,11 @@ func connectFile(c *Cell) (err error) {
 
 func copySendfile(c *Cell, off, n int64) Status {
 	// sendfile has no offset for the sink.
-	if st := sysSeek(c.out, off); st != ok {
+	if st := sysSeek(c.out, off); st.failed() {
 		return st
 	}
 	for end := off + n; off < end; {
-		if _, st := sysSendfile(c.out, c.src.File, &off, end-off); st != ok {
+		if _, st := sysSendfile(c.out, c.src.File, &off, end-off); st.failed() {
 			return st
 		}
 	}
@@ -47,7 +47,7 @@ func copySendfile(c *Cell, off, n int64) Status {
 
 func copyRange(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
-		if _, st := sysCopyFileRange(c.src.File, c.out, &off, end-off); st != ok {
+		if _, st := sysCopyFileRange(c.src.File, c.out, &off, end-off); st.failed() {
 			return st
 		}
 	}
@@ -58,10 +58,10 @@ func copySplice(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		to := off
 		filled, st := sysSplice(c.src.File, &off, c.pipe[1], end-off, 0)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := drainToFile(c, to, filled); st != ok {
+		if st := drainToFile(c, to, filled); st.failed() {
 			return st
 		}
 	}
@@ -71,7 +71,7 @@ func copySplice(c *Cell, off, n int64) Status {
 // drainToFile splices n bytes out of the pipe to the sink's file at off.
 func drainToFile(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
-		if _, st := sysSpliceOut(c.pipe[0], c.out, &off, end-off); st != ok {
+		if _, st := sysSpliceOut(c.pipe[0], c.out, &off, end-off); st.failed() {
 			return st
 		}
 	}
@@ -81,10 +81,10 @@ func drainToFile(c *Cell, off, n int64) Status {
 func copyReadWrite(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		got, st := sysPread(c.src.File, c.buf[:end-off], off)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := writeFile(c, c.buf[:got], off); st != ok {
+		if st := writeFile(c, c.buf[:got], off); st.failed() {
 			return st
 		}
 		off += got
@@ -96,7 +96,7 @@ func copyReadWrite(c *Cell, off, n int64) Status {
 func writeFile(c *Cell, b []byte, off int64) Status {
 	for len(b) > 0 {
 		n, st := sysPwrite(c.out, b, off)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		b, off = b[n:], off+n

@@ -34,7 +34,7 @@ func connectNull(c *Cell) (err error) {
 func readNull(c *Cell, off, n int64) Status {
 	for b := c.in[:n]; len(b) > 0; {
 		got, st := sysPread(c.src.File, b, off)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		b, off = b[got:], off+got

@@ -17,7 +17,7 @@ func filePipe() Family {
 
 func spliceToPipe(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
-		if _, st := sysSplice(c.src.File, &off, c.tx, end-off, 0); st != ok {
+		if _, st := sysSplice(c.src.File, &off, c.tx, end-off, 0); st.failed() {
 			return st
 		}
 	}
@@ -27,10 +27,10 @@ func spliceToPipe(c *Cell, off, n int64) Status {
 func readToPipe(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		got, st := sysPread(c.src.File, c.buf[:end-off], off)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := moveAll(c.tx, c.buf[:got], sysWrite); st != ok {
+		if st := moveAll(c.tx, c.buf[:got], sysWrite); st.failed() {
 			return st
 		}
 		off += got

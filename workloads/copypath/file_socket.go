@@ -16,7 +16,7 @@ func fileMethods() []Method {
 func sendSendfile(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		// The kernel advances off by what was sent.
-		if _, st := sysSendfile(c.tx, c.src.File, &off, end-off); st != ok {
+		if _, st := sysSendfile(c.tx, c.src.File, &off, end-off); st.failed() {
 			return st
 		}
 	}
@@ -26,7 +26,7 @@ func sendSendfile(c *Cell, off, n int64) Status {
 func sendSplice(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		filled, st := sysSplice(c.src.File, &off, c.pipe[1], end-off, 0)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		// More of this chunk follows: the socket need not push yet.
@@ -34,7 +34,7 @@ func sendSplice(c *Cell, off, n int64) Status {
 		if off < end {
 			flags = unix.SPLICE_F_MORE
 		}
-		if st := drain(c.pipe[0], c.tx, filled, flags); st != ok {
+		if st := drain(c.pipe[0], c.tx, filled, flags); st.failed() {
 			return st
 		}
 	}
@@ -44,10 +44,10 @@ func sendSplice(c *Cell, off, n int64) Status {
 func sendReadSend(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		got, st := sysPread(c.src.File, c.buf[:end-off], off)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := moveAll(c.tx, c.buf[:got], sysSend); st != ok {
+		if st := moved("send", move(unix.SYS_SENDTO, uintptr(c.tx), addr(c.buf), uintptr(got), 0)); st.failed() {
 			return st
 		}
 		off += got
@@ -56,7 +56,7 @@ func sendReadSend(c *Cell, off, n int64) Status {
 }
 
 func sendMmapSend(c *Cell, off, n int64) Status {
-	return moveAll(c.tx, c.src.Mapped[off:off+n], sysSend)
+	return moved("send", move(unix.SYS_SENDTO, uintptr(c.tx), at(c.src.Mapped, off), uintptr(n), 0))
 }
 
 // receiveSocket reads the last keep of n bytes and throws the others away:
@@ -65,9 +65,12 @@ func sendMmapSend(c *Cell, off, n int64) Status {
 func receiveSocket(c *Cell, _, n, keep int64) Status { return receiveFrom(c.rx, c.in[:n], keep) }
 
 func receiveFrom(fd int, in []byte, keep int64) Status {
-	whole := int64(len(in)) - keep
-	if st := moveAll(fd, in[:whole], sysDiscard); st != ok {
-		return st
+	n := int64(len(in))
+	if n > keep {
+		st := moved("recv MSG_TRUNC", move(unix.SYS_RECVFROM, uintptr(fd), addr(in), uintptr(n-keep), unix.MSG_TRUNC))
+		if st.failed() || keep == 0 {
+			return st
+		}
 	}
-	return moveAll(fd, in[whole:], sysRecv)
+	return moved("recv", move(unix.SYS_RECVFROM, uintptr(fd), at(in, n-keep), uintptr(keep), 0))
 }

@@ -8,8 +8,9 @@ import (
 	"splicelab/workloads/wire"
 )
 
-// SocketBuffer is what SO_SNDBUFFORCE and SO_RCVBUFFORCE are given, in bytes:
-// at least two of the largest chunk, so that lock-step never blocks.
+// SocketBuffer is what SO_SNDBUFFORCE and SO_RCVBUFFORCE are given, in bytes, for
+// chunks of up to half of it. Larger ones get room for two, so that lock-step
+// never blocks.
 const SocketBuffer = 4 << 20
 
 func fileTCP() Family {
@@ -17,6 +18,7 @@ func fileTCP() Family {
 		Name:    "file-tcp",
 		About:   "a file in the page cache (tmpfs) to a TCP socket over loopback",
 		Sinks:   socketSinks(),
+		Duplex:  true,
 		Methods: fileMethods(),
 		connect: connectTCP,
 		tune:    tuneTCP,
@@ -75,27 +77,28 @@ func (c *Cell) socket(domain int) (int, error) {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	c.fds = append(c.fds, fd)
-	return fd, setBuffers(fd)
+	return fd, c.setBuffers(fd)
 }
 
-func setBuffers(fd int) error {
+func (c *Cell) setBuffers(fd int) error {
+	size := max(SocketBuffer, 2*int(c.chunk))
 	for _, opt := range []int{unix.SO_SNDBUFFORCE, unix.SO_RCVBUFFORCE} {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, SocketBuffer); err != nil {
-			return fmt.Errorf("set a socket buffer of %d bytes: %w", SocketBuffer, err)
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, size); err != nil {
+			return fmt.Errorf("set a socket buffer of %d bytes: %w", size, err)
 		}
 	}
 	return nil
 }
 
-// tuneTCP sets TCP_NODELAY: on in lock-step, where a held-back segment would
-// wait for an acknowledgement that nobody sends, and off in a stream, as
-// programs leave it (facts.md, section 7, trap 10).
+// tuneTCP sets TCP_NODELAY: on in lock-step and ping-pong, where a held-back
+// segment would wait for an acknowledgement that nobody sends, and off in a
+// stream, as programs leave it (facts.md, section 7, trap 10).
 func tuneTCP(c *Cell, schedule string) error { return setNoDelay(c.tx, schedule) }
 
 func setNoDelay(fd int, schedule string) error {
-	v := 0
-	if schedule == wire.ScheduleLockstep {
-		v = 1
+	v := 1
+	if schedule == wire.ScheduleStream {
+		v = 0
 	}
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, v); err != nil {
 		return fmt.Errorf("set TCP_NODELAY to %d: %w", v, err)

@@ -59,7 +59,7 @@ func (c *Cell) datagramSocket() (int, error) {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	c.fds = append(c.fds, fd)
-	return fd, setBuffers(fd)
+	return fd, c.setBuffers(fd)
 }
 
 // receiveDatagram takes one datagram, which is to hold all n bytes and to be
@@ -72,9 +72,8 @@ func receiveDatagram(c *Cell, _, n, keep int64) Status {
 		room = c.in[:0]
 	}
 	const flags = unix.MSG_TRUNC | unix.MSG_DONTWAIT
-	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.rx), addr(room), uintptr(len(room)), flags, 0, 0)
-	got, st := outcome("recv", r, e)
-	if st == ok && got != n {
+	got, st := outcome("recv", syscall6(unix.SYS_RECVFROM, uintptr(c.rx), addr(room), uintptr(len(room)), flags, 0, 0))
+	if !st.failed() && got != n {
 		return Status{Op: "recv a datagram of another length", Errno: unix.EBADMSG}
 	}
 	return st

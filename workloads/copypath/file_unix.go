@@ -15,6 +15,7 @@ func fileUnix() Family {
 		Name:    "file-unix",
 		About:   "a file in the page cache (tmpfs) to an AF_UNIX stream socket",
 		Sinks:   []string{wire.SinkRead},
+		Duplex:  true,
 		Methods: fileMethods(),
 		connect: connectUnix,
 		receive: receiveSocket,
@@ -28,8 +29,8 @@ func connectUnix(c *Cell) error {
 	}
 	c.tx, c.rx = pair[0], pair[1]
 	c.fds = append(c.fds, pair[0], pair[1])
-	if err := setBuffers(c.tx); err != nil {
+	if err := c.setBuffers(c.tx); err != nil {
 		return err
 	}
-	return setBuffers(c.rx)
+	return c.setBuffers(c.rx)
 }

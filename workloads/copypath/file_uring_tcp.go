@@ -55,10 +55,10 @@ func uringSplice(c *Cell, off, n int64) Status {
 // runPair runs two linked operations. The file is whole in the page cache, and
 // the pipe holds two chunks: neither has a reason to move less than all.
 func (c *Cell) runPair(first, second string, n int64) Status {
-	if st := c.ring.run(); st != ok {
+	if st := c.ring.run(); st.failed() {
 		return st
 	}
-	if st := c.ring.whole(first, 0, n); st != ok {
+	if st := c.ring.whole(first, 0, n); st.failed() {
 		return st
 	}
 	return c.ring.whole(second, 1, n)

@@ -173,17 +173,13 @@ func (r *ring) reap() (ended uint32) {
 
 // result returns the bytes that the i-th operation of the last run moved.
 func (r *ring) result(op string, i int) (int64, Status) {
-	res := r.results[i]
-	if res < 0 {
-		return outcome(op, 0, unix.Errno(-res))
-	}
-	return outcome(op, uintptr(res), 0)
+	return outcome(op, int64(r.results[i]))
 }
 
 // whole is the Status of an operation that is to move n bytes at once.
 func (r *ring) whole(op string, i int, n int64) Status {
 	got, st := r.result(op, i)
-	if st == ok && got != n {
+	if !st.failed() && got != n {
 		return Status{Op: op, Short: true}
 	}
 	return st

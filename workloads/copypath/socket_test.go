@@ -106,7 +106,7 @@ func TestDatagramsAreWhole(t *testing.T) {
 		if st := c.receive(c, 0, c.chunk, keep); !errors.Is(st.Err(), unix.EAGAIN) {
 			t.Errorf("nothing was sent: got %v, want EAGAIN", st.Err())
 		}
-		if st := c.method.send(c, 0, c.chunk-1); st != ok {
+		if st := c.method.send(c, 0, c.chunk-1); st.failed() {
 			t.Fatal(st.Err())
 		}
 		if st := c.receive(c, 0, c.chunk, keep); !errors.Is(st.Err(), unix.EBADMSG) {

@@ -31,10 +31,10 @@ func sendUser(c *Cell, off, n int64) Status {
 func receiveSpliceFile(c *Cell, off, n, _ int64) Status {
 	for end := off + n; off < end; {
 		filled, st := sysSplice(c.rx, nil, c.pipe[1], end-off, 0)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := drainToFile(c, off, filled); st != ok {
+		if st := drainToFile(c, off, filled); st.failed() {
 			return st
 		}
 		off += filled
@@ -45,10 +45,10 @@ func receiveSpliceFile(c *Cell, off, n, _ int64) Status {
 func receiveWriteFile(c *Cell, off, n, _ int64) Status {
 	for end := off + n; off < end; {
 		got, st := sysRecv(c.rx, c.buf[:end-off])
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := writeFile(c, c.buf[:got], off); st != ok {
+		if st := writeFile(c, c.buf[:got], off); st.failed() {
 			return st
 		}
 		off += got

@@ -47,7 +47,7 @@ func feedProxy(c *Cell, off, n int64) Status {
 func relaySplice(c *Cell, _, n int64) Status {
 	for n > 0 {
 		filled, st := sysSplice(c.from, nil, c.pipe[1], n, 0)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		n -= filled
@@ -56,7 +56,7 @@ func relaySplice(c *Cell, _, n int64) Status {
 		if n > 0 {
 			flags = unix.SPLICE_F_MORE
 		}
-		if st := drain(c.pipe[0], c.tx, filled, flags); st != ok {
+		if st := drain(c.pipe[0], c.tx, filled, flags); st.failed() {
 			return st
 		}
 	}
@@ -66,10 +66,10 @@ func relaySplice(c *Cell, _, n int64) Status {
 func relayReadWrite(c *Cell, _, n int64) Status {
 	for n > 0 {
 		got, st := sysRecv(c.from, c.buf[:n])
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := moveAll(c.tx, c.buf[:got], sysSend); st != ok {
+		if st := moveAll(c.tx, c.buf[:got], sysSend); st.failed() {
 			return st
 		}
 		n -= got

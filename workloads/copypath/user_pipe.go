@@ -1,5 +1,11 @@
 package copypath
 
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
 func userPipe() Family {
 	return Family{
 		Name:  "user-pipe",
@@ -19,14 +25,34 @@ func connectPipe(c *Cell) error {
 	return nil
 }
 
+// The three below are as short as they are because a chunk of 4 KiB costs a
+// pipe 2,300 instructions in all: 23 are a percent.
+
+//go:nosplit
 func sendVmsplice(c *Cell, off, n int64) Status {
-	return moveAll(c.tx, c.user[off:off+n], sysVmsplice)
+	iov := [2]uintptr{at(c.user, off), uintptr(n)} // struct iovec
+	r := syscall6(unix.SYS_VMSPLICE, uintptr(c.tx), uintptr(unsafe.Pointer(&iov)), 1, 0, 0, 0)
+	if r == n {
+		return Status{}
+	}
+	return restOfVmsplice(c, off, n, r)
 }
 
+// restOfVmsplice goes on after a call that returned r.
+func restOfVmsplice(c *Cell, off, n, r int64) Status {
+	done, st := outcome("vmsplice", r)
+	if st.failed() {
+		return st
+	}
+	return sendVmsplice(c, off+done, n-done)
+}
+
+//go:nosplit
 func sendWrite(c *Cell, off, n int64) Status {
-	return moveAll(c.tx, c.user[off:off+n], sysWrite)
+	return moved("write", move(unix.SYS_WRITE, uintptr(c.tx), at(c.user, off), uintptr(n), 0))
 }
 
+//go:nosplit
 func receivePipe(c *Cell, _, n, _ int64) Status {
-	return moveAll(c.rx, c.in[:n], sysRead)
+	return moved("read", move(unix.SYS_READ, uintptr(c.rx), addr(c.in), uintptr(n), 0))
 }

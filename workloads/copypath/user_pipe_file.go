@@ -24,10 +24,10 @@ func writeSpliceFile(c *Cell, off, n int64) Status { return pipeToFile(c, off, n
 func pipeToFile(c *Cell, off, n int64, fill func(fd int, b []byte) (int64, Status)) Status {
 	for end := off + n; off < end; {
 		filled, st := fill(c.pipe[1], c.user[off:end])
-		if st != ok {
+		if st.failed() {
 			return st
 		}
-		if st := drainToFile(c, off, filled); st != ok {
+		if st := drainToFile(c, off, filled); st.failed() {
 			return st
 		}
 		off += filled

@@ -40,7 +40,7 @@ func connectZerocopy(c *Cell) error {
 // acknowledged it: the chunk before is reaped, and the last of a transfer by the
 // next one. Nothing waits for it, because the source never changes.
 func sendZerocopy(c *Cell, off, n int64) Status {
-	if st := reap(c.tx); st != ok {
+	if st := reap(c.tx); st.failed() {
 		return st
 	}
 	return moveAll(c.tx, c.user[off:off+n], sysSendZerocopy)
@@ -86,7 +86,7 @@ func reap(fd int) Status {
 func sendVmspliceSplice(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		filled, st := sysVmsplice(c.pipe[1], c.user[off:end])
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		off += filled
@@ -94,7 +94,7 @@ func sendVmspliceSplice(c *Cell, off, n int64) Status {
 		if off < end {
 			flags = unix.SPLICE_F_MORE
 		}
-		if st := drain(c.pipe[0], c.tx, filled, flags); st != ok {
+		if st := drain(c.pipe[0], c.tx, filled, flags); st.failed() {
 			return st
 		}
 	}
@@ -105,7 +105,7 @@ func sendVmspliceSplice(c *Cell, off, n int64) Status {
 func drain(pipe, to int, n int64, flags uintptr) Status {
 	for n > 0 {
 		moved, st := sysSplice(pipe, nil, to, n, flags)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		n -= moved

@@ -57,7 +57,7 @@ func tuneFan(c *Cell, schedule string) error {
 func sendTee(c *Cell, off, n int64) Status {
 	for end := off + n; off < end; {
 		filled, st := sysVmsplice(c.pipe[1], c.user[off:end])
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		off += filled
@@ -69,17 +69,17 @@ func sendTee(c *Cell, off, n int64) Status {
 		for i := range c.fan[:last] {
 			// The second pipe is as large and empty: tee takes all or fails.
 			copied, st := sysTee(c.pipe[0], c.copy[1], filled)
-			if st != ok {
+			if st.failed() {
 				return st
 			}
 			if copied != filled {
 				return Status{Op: "tee took a part", Errno: unix.EBADMSG}
 			}
-			if st := drain(c.copy[0], c.fan[i].tx, filled, flags); st != ok {
+			if st := drain(c.copy[0], c.fan[i].tx, filled, flags); st.failed() {
 				return st
 			}
 		}
-		if st := drain(c.pipe[0], c.fan[last].tx, filled, flags); st != ok {
+		if st := drain(c.pipe[0], c.fan[last].tx, filled, flags); st.failed() {
 			return st
 		}
 	}
@@ -88,7 +88,7 @@ func sendTee(c *Cell, off, n int64) Status {
 
 func sendToAll(c *Cell, off, n int64) Status {
 	for i := range c.fan {
-		if st := moveAll(c.fan[i].tx, c.user[off:off+n], sysSend); st != ok {
+		if st := moveAll(c.fan[i].tx, c.user[off:off+n], sysSend); st.failed() {
 			return st
 		}
 	}
@@ -97,7 +97,7 @@ func sendToAll(c *Cell, off, n int64) Status {
 
 func receiveFan(c *Cell, _, n, keep int64) Status {
 	for i := range c.fan {
-		if st := receiveFrom(c.fan[i].rx, c.fan[i].in[:n], keep); st != ok {
+		if st := receiveFrom(c.fan[i].rx, c.fan[i].in[:n], keep); st.failed() {
 			return st
 		}
 	}

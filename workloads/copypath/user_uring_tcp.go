@@ -26,11 +26,11 @@ func uringSendZC(c *Cell, off, n int64) Status { return c.uringSendAll(opSendZC,
 func (c *Cell) uringSendAll(op uint8, off, n int64) Status {
 	for end := off + n; off < end; {
 		c.ring.push(sqe{op: op, fd: int32(c.tx), addr: uint64(addr(c.user[off:])), n: uint32(end - off), opFlags: unix.MSG_WAITALL})
-		if st := c.ring.run(); st != ok {
+		if st := c.ring.run(); st.failed() {
 			return st
 		}
 		sent, st := c.ring.result("uring send", 0)
-		if st != ok {
+		if st.failed() {
 			return st
 		}
 		off += sent

@@ -20,6 +20,11 @@ func workAccount(plan wire.Plan, out *os.File) error {
 	if err != nil {
 		return err
 	}
+	nothing, err := counted(a, b.idle, func() copypath.Status { return copypath.Status{} })
+	if err != nil {
+		return err
+	}
+	a.Calibrate(nothing)
 	err = b.run(plan, out, func(id cellID) []wire.Sample { return accountCell(a, b, id) })
 	if err != nil {
 		return err
@@ -54,17 +59,29 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 	return samples
 }
 
-// accountTransfer counts one transfer. The idler runs while the probes are set
-// and read, which sleeps, and not in the region.
-func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.Sample) error {
-	n := copypath.TransferBytes(c.Chunk())
-	if err := errors.Join(c.Prepare(s.Schedule, n), a.Start(), idle.pause()); err != nil {
-		return err
+// counted counts what run does. The idler runs while the probes are set and
+// read, which sleeps, and not in the region.
+func counted(a *account.Account, idle *idler, run func() copypath.Status) (account.Copies, error) {
+	if err := errors.Join(a.Start(), idle.pause()); err != nil {
+		return account.Copies{}, err
 	}
-	_, status := c.Lockstep(n, s.Sink)
+	status := run()
 	resumed := idle.resume()
 	copies, err := a.Stop()
-	if err := errors.Join(status.Err(), resumed, err); err != nil {
+	return copies, errors.Join(status.Err(), resumed, err)
+}
+
+// accountTransfer counts one transfer.
+func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.Sample) error {
+	n := copypath.TransferBytes(c.Chunk())
+	if err := c.Prepare(s.Schedule, n); err != nil {
+		return err
+	}
+	copies, err := counted(a, idle, func() copypath.Status {
+		_, status := c.Lockstep(n, s.Sink)
+		return status
+	})
+	if err != nil {
 		return err
 	}
 	s.Metrics = copies.Metrics()

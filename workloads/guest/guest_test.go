@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -199,5 +200,44 @@ func TestSpoilerDamagesTheStream(t *testing.T) {
 		if _, err := wire.Parse(&port); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", fault, err, want)
 		}
+	}
+}
+
+func TestSummaryOfWaits(t *testing.T) {
+	upTo := func(n int64) (all []int64) {
+		for i := n; i > 0; i-- {
+			all = append(all, i)
+		}
+		return all
+	}
+	for n, want := range map[int64]waits{1: {1, 1, 1}, 2: {1, 2, 2}, 3: {2, 3, 3}, 100: {50, 99, 100}, 101: {51, 100, 101}, 1000: {500, 990, 1000}} {
+		if got := summary(upTo(n)); got != want {
+			t.Errorf("of 1 to %d: got %+v, want %+v", n, got, want)
+		}
+	}
+}
+
+var kept []byte
+
+func TestQuietSeesTheRuntimeAtWork(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	own := errors.New("own")
+	for _, tc := range []struct {
+		name string
+		run  func() error
+		want error
+	}{
+		{"nothing", func() error { return nil }, nil},
+		{"an allocation", func() error { kept = make([]byte, 16); return nil }, errRuntime},
+		{"a large one", func() error { kept = make([]byte, 1<<20); return nil }, errRuntime},
+		{"a collection", func() error { runtime.GC(); return nil }, errRuntime},
+		{"a failure", func() error { return own }, own},
+	} {
+		if err := quiet(tc.run); !errors.Is(err, tc.want) {
+			t.Errorf("%s: got %v, want %v", tc.name, err, tc.want)
+		}
+	}
+	if err := uncollected(); !errors.Is(err, errRuntime) {
+		t.Errorf("after a collection: %v", err)
 	}
 }

@@ -22,12 +22,30 @@ type order struct {
 	Chunk  int64  `json:"chunk"`
 	Bytes  int64  `json:"bytes"`
 	Sink   string `json:"sink"`
+	// Rounds makes it a ping-pong: the receiver asks once more than this.
+	Rounds int `json:"rounds,omitempty"`
 }
 
 // reply is the receiver's answer once all bytes are there.
 type reply struct {
 	Error string `json:"error,omitempty"`
 	Tail  []byte `json:"tail,omitempty"`
+	Waits waits  `json:"waits,omitzero"`
+}
+
+// waits are a ping-pong's, in instructions.
+type waits struct {
+	P50 int64 `json:"p50"`
+	P99 int64 `json:"p99"`
+	Max int64 `json:"max"`
+}
+
+// summary is the smallest waits that so many of all are not longer than. It
+// sorts all.
+func summary(all []int64) waits {
+	slices.Sort(all)
+	n := len(all)
+	return waits{P50: all[(n+1)/2-1], P99: all[(99*n+99)/100-1], Max: all[n-1]}
 }
 
 // controlFD is the inherited socket that orders come on.
@@ -39,6 +57,9 @@ const maxMessage = 16 << 10
 // receive is the receiver's role: it serves orders until the worker closes the
 // control socket.
 func receive() error {
+	if err := ownFiles(); err != nil {
+		return err
+	}
 	buf, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
 	for {
 		n, oobn, _, _, err := unix.Recvmsg(controlFD, buf, oob, 0)
@@ -46,7 +67,7 @@ func receive() error {
 			return fmt.Errorf("receiver: wait for an order: %w", err)
 		}
 		if n == 0 {
-			return nil
+			return uncollected()
 		}
 		r := serve(buf[:n], oob[:oobn])
 		text, err := json.Marshal(r)
@@ -81,10 +102,20 @@ func serve(text, oob []byte) reply {
 		return reply{Error: err.Error()}
 	}
 	defer r.Close()
-	if err := r.Receive(o.Bytes, o.Sink).Err(); err != nil {
+	var answer reply
+	if o.Rounds > 0 {
+		all := make([]int64, o.Rounds)
+		clear(all) // so that no page of it is new in the region
+		err = r.Ask(all, o.Sink).Err()
+		answer.Waits = summary(all)
+	} else {
+		err = r.Receive(o.Bytes, o.Sink).Err()
+	}
+	if err != nil {
 		return reply{Error: err.Error()}
 	}
-	return reply{Tail: slices.Clone(r.Tail())} // Close unmaps it
+	answer.Tail = slices.Clone(r.Tail()) // Close unmaps it
+	return answer
 }
 
 func passedFD(oob []byte) (int, error) {
@@ -155,19 +186,20 @@ func (p *peer) wait(buf []byte) (int, error) {
 	}
 }
 
-// decode returns the tail that the receiver saw.
-func decode(text []byte) ([]byte, error) {
+// decode returns what the receiver saw.
+func decode(text []byte) (reply, error) {
 	var r reply
 	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("the receiver's answer: %w", err)
+		return r, fmt.Errorf("the receiver's answer: %w", err)
 	}
 	if r.Error != "" {
-		return nil, fmt.Errorf("receiver: %s", r.Error)
+		return r, fmt.Errorf("receiver: %s", r.Error)
 	}
-	return r.Tail, nil
+	return r, nil
 }
 
-// stop ends the receiver.
+// stop ends the receiver. The socket is open in another table of files, too
+// (ownFiles), so that closing it here alone would end nothing.
 func (p *peer) stop() error {
-	return errors.Join(unix.Close(p.control), p.cmd.Wait())
+	return errors.Join(unix.Shutdown(p.control, unix.SHUT_RDWR), unix.Close(p.control), p.cmd.Wait())
 }

@@ -38,8 +38,8 @@ func setUp() (settings map[string]string, err error) {
 		}
 	}
 	settings = map[string]string{
-		"SO_SNDBUFFORCE, SO_RCVBUFFORCE": fmt.Sprint(copypath.SocketBuffer),
-		"TCP_NODELAY":                    "on in lockstep, off in stream",
+		"SO_SNDBUFFORCE, SO_RCVBUFFORCE": fmt.Sprintf("%d, or two chunks where that is more", copypath.SocketBuffer),
+		"TCP_NODELAY":                    "on in lockstep and pingpong, off in stream",
 	}
 	for _, s := range sysctls() {
 		if err := s.Set(); err != nil {

@@ -44,7 +44,7 @@ type Hello struct {
 // Sample is one measured transfer, or one run of a user's program.
 type Sample struct {
 	Path     string `json:"path"`           // source-sink/method, or own/name
-	Schedule string `json:"schedule"`       // lockstep, stream or program
+	Schedule string `json:"schedule"`       // lockstep, stream, pingpong or program
 	Sink     string `json:"sink,omitempty"` // read or discard, where there is a socket
 	Chunk    int64  `json:"chunk"`          // bytes
 	Rep      int    `json:"rep"`
@@ -79,19 +79,33 @@ const (
 	MetricIdle          = "idle"           // the region's clock − insns
 )
 
+// The metrics of a ping-pong, beside those of a count: how long the asking
+// process waited, from its request to the chunk's last byte, in instructions.
+const (
+	MetricWaitP50 = "wait_p50"
+	MetricWaitP99 = "wait_p99"
+	MetricWaitMax = "wait_max"
+)
+
 // The metrics of an account, in bytes but for the count of references.
 const (
 	MetricCopied     = "copied_bytes"       // by the CPU; with /function behind it, by that function
 	MetricUserCopied = "user_copied_bytes"  // of these, from or to user memory
 	MetricReferences = "pages_by_reference" // how often pages were put into an skb by reference
 	MetricReferenced = "bytes_by_reference" // how much they held
+
+	MetricSyscalls  = "syscalls"      // made by the measuring thread
+	MetricSkbs      = "skbs"          // packets with payload in fragments, handed to a network device's receive path
+	MetricFragments = "skb_fragments" // in these
 )
 
 // The schedules.
 const (
 	ScheduleLockstep = "lockstep" // one thread sends a chunk, then receives it
 	ScheduleStream   = "stream"   // two processes, running free
-	ScheduleProgram  = "program"  // a user's own program, from its start to its end
+	// Two processes: one asks by a byte, the other answers by a chunk.
+	SchedulePingPong = "pingpong"
+	ScheduleProgram  = "program" // a user's own program, from its start to its end
 )
 
 // The sinks.
