@@ -114,13 +114,12 @@ const (
 	SinkDiscard = "discard" // MSG_TRUNC: nothing is copied out
 )
 
-// Observation is what one probe saw on one file system, or one of the kernel's
-// own tests: Probe is its program then, About its name and Value its result.
 // LeftOut begins the error of a sample that isn't there because its family
 // doesn't take chunks of this size. It is a known absence, no failure.
 const LeftOut = "left out: "
 
-// Observation is what one probe saw on one file system.
+// Observation is what one probe saw on one file system, or one of the kernel's
+// own tests: Probe is its program then, About its name and Value its result.
 type Observation struct {
 	Probe string `json:"probe"` // T1, P12e
 	// About says in a few words what the probe does.
