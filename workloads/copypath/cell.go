@@ -214,38 +214,56 @@ func (c *Cell) Lockstep(n int64, sink string) (Sides, Status) {
 
 // chunks moves the chunks from position pos to end, of which the receiver needs
 // keep bytes each. What the loop itself does is part of every figure, so that it
-// does little.
+// does little; a feeder makes the loop another one.
 func (c *Cell) chunks(pos, end, keep int64) (Sides, Status) {
-	feed, send, receive, chunk, round := c.family.feed, c.method.send, c.receive, c.chunk, c.round()
-	off := pos % round
-	start := tsc()
-	now, feeder, sender := start, int64(0), int64(0)
-	for ; pos < end; pos += chunk {
-		if feed != nil {
-			feeder -= now
-			if st := feed(c, off, chunk); st.failed() {
+	send, receive, chunk, round := c.method.send, c.receive, c.chunk, c.round()
+	if c.family.feed != nil {
+		return c.fedChunks(pos, end, keep)
+	}
+	// The sums of when each chunk was sent, and when it had arrived: two
+	// additions a chunk.
+	first, sent, arrived := tsc(), int64(0), int64(0)
+	for pos < end {
+		off := pos % round // the source's start, but for the first time
+		stop := min(round, off+end-pos)
+		pos += stop - off
+		for ; off < stop; off += chunk {
+			if st := send(c, off, chunk); st.failed() {
 				return Sides{}, st
 			}
-			now = tsc()
-			feeder += now
-		}
-		sender -= now
-		if st := send(c, off, chunk); st.failed() {
-			return Sides{}, st
-		}
-		now = tsc()
-		sender += now
-		if receive != nil {
-			if st := receive(c, off, chunk, keep); st.failed() {
-				return Sides{}, st
+			sent += tsc()
+			if receive != nil {
+				if st := receive(c, off, chunk, keep); st.failed() {
+					return Sides{}, st
+				}
 			}
-			now = tsc()
-		}
-		if off += chunk; off == round {
-			off = 0
+			arrived += tsc()
 		}
 	}
-	return Sides{feeder, sender, now - start - feeder - sender}, Status{}
+	// A chunk is begun when the one before it has arrived.
+	last := tsc()
+	return Sides{Sender: sent - (first + arrived - last), Receiver: arrived - sent}, Status{}
+}
+
+// fedChunks is chunks with a feeder.
+func (c *Cell) fedChunks(pos, end, keep int64) (s Sides, st Status) {
+	for ; pos < end; pos += c.chunk {
+		off := c.span(pos)
+		t0 := tsc()
+		if st := c.family.feed(c, off, c.chunk); st.failed() {
+			return s, st
+		}
+		t1 := tsc()
+		if st := c.method.send(c, off, c.chunk); st.failed() {
+			return s, st
+		}
+		t2 := tsc()
+		if st := c.receive(c, off, c.chunk, keep); st.failed() {
+			return s, st
+		}
+		s.Feeder, s.Sender, s.Receiver = s.Feeder+t1-t0, s.Sender+t2-t1, s.Receiver+tsc()-t2
+	}
+	return s, ok
 }
 
 // Send is the sender's half of a stream transfer.

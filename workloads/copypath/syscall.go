@@ -116,10 +116,6 @@ func sysSeek(fd int, off int64) Status {
 	return ok
 }
 
-func sysRead(fd int, b []byte) (int64, Status) {
-	return outcome("read", syscall6(unix.SYS_READ, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0))
-}
-
 func sysWrite(fd int, b []byte) (int64, Status) {
 	return outcome("write", syscall6(unix.SYS_WRITE, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0))
 }
@@ -139,11 +135,6 @@ func sysTee(in, out int, n int64) (int64, Status) {
 
 func sysRecv(fd int, b []byte) (int64, Status) {
 	return outcome("recv", syscall6(unix.SYS_RECVFROM, uintptr(fd), addr(b), uintptr(len(b)), 0, 0, 0))
-}
-
-// sysDiscard receives and copies nothing out (tcp_recvmsg_locked).
-func sysDiscard(fd int, b []byte) (int64, Status) {
-	return outcome("recv MSG_TRUNC", syscall6(unix.SYS_RECVFROM, uintptr(fd), addr(b), uintptr(len(b)), unix.MSG_TRUNC, 0, 0))
 }
 
 func sysVmsplice(fd int, b []byte) (int64, Status) {
