@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"math"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,7 @@ func sendfileProbes() []Probe {
 		{ID: "O10", About: "4 GiB wanted; at the largest offset", OnFile: true, run: tooMuchWanted},
 		{ID: "O11", About: "AF_UNIX datagrams, SEQPACKET: 100 KiB", OnFile: true, run: records},
 		{ID: "O12", About: "the file ends early: TCP, UDP send at once", OnFile: true, run: flushedAtTheEnd},
+		{ID: "O13", About: "a file that isn't in the page cache", OnFile: true, run: coldFile},
 	}
 }
 
@@ -210,4 +212,25 @@ func flushedAtTheEnd(b *bench) string {
 	tx, rx = b.udp()
 	n, err = sendfile(tx, f, step/2)
 	return seen + "," + result(n, err) + received(b, rx)
+}
+
+// coldFile: what has to be read in arrives whole and in order.
+func coldFile(b *bench) string {
+	f := b.file(step)
+	content := make([]byte, step)
+	for i := range content {
+		content[i] = byte(i + i/page)
+	}
+	b.overwrite(f, content, 0)
+	b.fail("fsync", unix.Fsync(f))
+	tx, rx := b.unixStream()
+	if b.err != nil {
+		return ""
+	}
+	b.fail("drop the page cache", os.WriteFile("/proc/sys/vm/drop_caches", []byte("1"), 0))
+	n, err := sendfile(tx, f, step)
+	if failed := whole(step, n, err); failed != "" {
+		return failed
+	}
+	return sameAs(content, b.read(rx, step))
 }
