@@ -73,7 +73,7 @@ func sawText(c stats.ProofCell) string {
 // proofLegend says what the matrix means, which rows it leaves out, and what is
 // wrong.
 func (d *document) proofLegend(p *stats.Proof, left []string) {
-	legend := "T: a source is changed under way; does the receiver see it? P: what vmsplice does to its pipe. S: splice from something else than a plain file. " + proofCount(p)
+	legend := "T: a source is changed under way; does the receiver see it? P: what vmsplice does to its pipe. S: splice from something else than a plain file. O: what sendfile to a socket returns at its edges. " + proofCount(p)
 	if len(left) > 0 {
 		legend += fmt.Sprintf(" Left out, as declared and alike on all kernels: %s.", strings.Join(left, ", "))
 	}

@@ -49,6 +49,9 @@ type Family struct {
 	// a ping-pong can be made of it.
 	Duplex  bool
 	Methods []Method
+	// FS is the file system of the source, as package sourcefs names it; empty:
+	// tmpfs.
+	FS string
 	// Schedules are those that the family has; nil means all that its
 	// connection allows. A sink that
 	// nobody receives from leaves a second process nothing to do.
@@ -124,7 +127,7 @@ func (f Family) Path(m Method) string { return f.Name + "/" + m.Name }
 // Families returns all families, in the order of reports.
 func Families() []Family {
 	return []Family{
-		fileTCP(), fileUnix(), userPipe(),
+		fileTCP(), ext4TCP(), xfsTCP(), fileUnix(), userPipe(),
 		userFIFO(), hugePipe(), pipeUser(), filePipe(), userPipeFile(), tcpPipeFile(), fileFile(), fileNull(),
 		fileUringTCP(), userUringTCP(), fileAlg(),
 		fileUDP(), userTCP(), tcpPipeTCP(), userTeeTCP(), fileKTLS(), fileVeth(), fileVethNoSG(), fileUDPDummy(),

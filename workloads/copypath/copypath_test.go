@@ -3,6 +3,7 @@ package copypath
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -250,7 +251,12 @@ func TestCompareFindsAMovedByte(t *testing.T) {
 // with the copy in user memory, which the file methods never read.
 func TestWarmFailsOnASpoiltFile(t *testing.T) {
 	src := openSource(t)
-	if _, err := unix.Pwrite(src.File, []byte{src.User[SourceBytes-1] ^ 0xff}, SourceBytes-1); err != nil {
+	file, err := os.OpenFile(filepath.Join(src.Dir, "source"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteAt([]byte{src.User[SourceBytes-1] ^ 0xff}, SourceBytes-1)
+	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
 	f, err := Lookup("file-unix")

@@ -35,7 +35,7 @@ func OpenSource(name string) (*Source, error) {
 	if err := os.WriteFile(name, user, 0o600); err != nil {
 		return nil, fmt.Errorf("write the source: %w", err)
 	}
-	fd, err := unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the source %s: %w", name, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"splicelab/workloads/copypath"
+	"splicelab/workloads/sourcefs"
 	"splicelab/workloads/wire"
 )
 
@@ -75,7 +76,7 @@ func openBench(plan wire.Plan) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := copypath.OpenSource(sourcePath)
+	src, err := openSource(f)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +84,22 @@ func openBench(plan wire.Plan) (*bench, error) {
 		return nil, err
 	}
 	return &bench{f, src, idle}, nil
+}
+
+// openSource opens a family's source on the file system where it is to lie.
+func openSource(f copypath.Family) (*copypath.Source, error) {
+	if f.FS == "" {
+		return copypath.OpenSource(sourcePath)
+	}
+	const device, at = "/dev/ram0", "/mnt"
+	if err := sourcefs.Mount(f.FS, device, at); err != nil {
+		return nil, err
+	}
+	src, err := copypath.OpenSource(at + "/source")
+	if err != nil {
+		return nil, err
+	}
+	return src, sourcefs.Freeze(at)
 }
 
 // run measures every cell of the plan and hands each one's samples over.

@@ -2,7 +2,8 @@
 // from outside, by what a system call returns and by which bytes come out at
 // the other end (facts.md, section 5). T probes change the source of a transfer
 // while it is under way and look whether the receiver sees the change; P probes
-// are about vmsplice and its pipe; S probes splice from what isn't a plain file.
+// are about vmsplice and its pipe; S probes splice from what isn't a plain file;
+// O probes are about the edges of sendfile to a socket.
 //
 // A probe is one value in one file. Its observation is a word or two, the same
 // on every boot of one kernel: new, EAGAIN, 65536, blocks.
@@ -29,7 +30,9 @@ type Probe struct {
 var ErrUnknown = errors.New("unknown probe")
 
 // All lists the probes in the order of a matrix.
-func All() []Probe { return slices.Concat(pageProbes(), pipeProbes(), sourceProbes()) }
+func All() []Probe {
+	return slices.Concat(pageProbes(), pipeProbes(), sourceProbes(), sendfileProbes())
+}
 
 // Lookup returns the probe of that ID. The error is ErrUnknown.
 func Lookup(id string) (Probe, error) {

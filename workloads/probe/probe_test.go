@@ -15,7 +15,7 @@ import (
 
 func TestAll(t *testing.T) {
 	seen := map[string]bool{}
-	id := regexp.MustCompile(`^[TPS][0-9]{1,2}[a-z]?$`)
+	id := regexp.MustCompile(`^[TPSO][0-9]{1,2}[a-z]?$`)
 	for _, p := range All() {
 		if seen[p.ID] || !id.MatchString(p.ID) {
 			t.Errorf("ID %q is no ID, or twice there", p.ID)
