@@ -85,7 +85,7 @@ func TestUnknownNames(t *testing.T) {
 		`unknown series "socket" of line 6.12: known are ` + strings.Join(SeriesNames("6.12"), ", "): series("6.12", "socket"),
 		`unknown series ".." of line 6.12: known are ` + strings.Join(SeriesNames("6.12"), ", "):     series("6.12", ".."),
 		`unknown kernel line "common": known are ` + strings.Join(Lines(), ", "):                     fragments("common", "minimal"),
-		`unknown profile "distro" of line 7.3: known are lockdep, minimal`:                                    fragments("7.3", "distro"),
+		`unknown profile "distro" of line 7.3: known are lockdep, minimal`:                           fragments("7.3", "distro"),
 		`unknown profile "common": known are ` + strings.Join(Profiles(), ", "):                      fragments("6.12", "common"),
 		`unknown profile "6.12": known are ` + strings.Join(Profiles(), ", "):                        fragments("6.12", "6.12"),
 	} {
