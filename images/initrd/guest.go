@@ -187,11 +187,16 @@ func compileGuest(ctx context.Context, dir string, sources map[string][]byte, to
 	if err != nil {
 		return Guest{}, err
 	}
-	// Another process may have been faster: its binary is the same.
-	if err := os.RemoveAll(dir); err != nil {
-		return Guest{}, err
-	}
-	if err := os.Rename(fresh, dir); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Rename(fresh, dir); errors.Is(err, fs.ErrExist) {
+		// Another process was faster, and may be reading its binary, which is
+		// the same. Only a broken one is replaced.
+		if g, err := loadGuest(dir); err == nil {
+			return g, nil
+		}
+		if err := errors.Join(os.RemoveAll(dir), os.Rename(fresh, dir)); err != nil {
+			return Guest{}, err
+		}
+	} else if err != nil {
 		return Guest{}, err
 	}
 	g.Path = guestFile(dir)
