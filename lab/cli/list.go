@@ -26,7 +26,7 @@ func newList(w Work, io Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			copies, err := declaredCopies(cfg)
+			copies, err := cfg.Copies()
 			if err != nil {
 				return err
 			}
@@ -35,23 +35,6 @@ func newList(w Work, io Streams) *cobra.Command {
 	}
 	typed.fileFlag(cmd.Flags())
 	return cmd
-}
-
-// declaredCopies is what each of a configuration's kernels declares of its
-// copies, by kernel and path; of one with the user's own patches, nothing.
-func declaredCopies(cfg config.Config) (map[string]map[string]images.Copies, error) {
-	declared := map[string]map[string]images.Copies{}
-	for _, k := range cfg.Kernels {
-		if len(k.Patches) > 0 {
-			continue
-		}
-		copies, err := images.ExpectedCopies(k.Series)
-		if err != nil {
-			return nil, err
-		}
-		declared[k.Name] = copies
-	}
-	return declared, nil
 }
 
 // copiesText is how often the CPU copies a byte of a path: on the baseline,

@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"splicelab/configs"
+	"splicelab/images"
 )
 
 // Ready returns the kernels that every configuration knows by name: those of
@@ -62,3 +63,20 @@ func (c Config) WithReady(names []string) (Config, error) {
 }
 
 func nameOf(k Kernel) string { return k.Name }
+
+// Copies returns what the kernels declare of their copies, by kernel and path.
+// One with the user's own patches declares nothing.
+func (c Config) Copies() (map[string]map[string]images.Copies, error) {
+	declared := map[string]map[string]images.Copies{}
+	for _, k := range c.Kernels {
+		if len(k.Patches) > 0 {
+			continue
+		}
+		copies, err := images.ExpectedCopies(k.Series)
+		if err != nil {
+			return nil, err
+		}
+		declared[k.Name] = copies
+	}
+	return declared, nil
+}

@@ -78,22 +78,20 @@ func untouchedPaths(c config.Config, paths []string) (untouched, error) {
 	return u, nil
 }
 
-// declaredCopies is what the kernels declare, by their series.
+// declaredCopies is what the kernels declare, as the manifest keeps it.
 func declaredCopies(c config.Config) (map[string]map[string]store.Copies, error) {
+	declared, err := c.Copies()
+	if err != nil {
+		return nil, err
+	}
 	all := map[string]map[string]store.Copies{}
-	for _, k := range c.Kernels {
-		if len(k.Patches) > 0 { // the user's own declare nothing
+	for kernel, paths := range declared {
+		if len(paths) == 0 {
 			continue
 		}
-		expected, err := images.ExpectedCopies(k.Series)
-		if err != nil {
-			return nil, err
-		}
-		for path, copies := range expected {
-			if all[k.Name] == nil {
-				all[k.Name] = map[string]store.Copies{}
-			}
-			all[k.Name][path] = store.Copies(copies)
+		all[kernel] = map[string]store.Copies{}
+		for path, copies := range paths {
+			all[kernel][path] = store.Copies(copies)
 		}
 	}
 	return all, nil
