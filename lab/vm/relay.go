@@ -140,7 +140,9 @@ func (r *relay) deliverReply(line []byte) error {
 		select {
 		case <-step.seen:
 		case <-r.closed:
-			return nil
+			// What stands behind the reply must not follow it now: unpaced, it
+			// would be read into the buffer that the reply is decoded from.
+			return net.ErrClosed
 		}
 	}
 	return nil
