@@ -87,8 +87,8 @@ func rangeText(c *stats.Cell) (string, []int) {
 	if c == nil {
 		return "-", nil
 	}
-	text := number(c.InsnPerByte.Min)
-	if high := number(c.InsnPerByte.Max); high != text {
+	text := number(c.Value.Min)
+	if high := number(c.Value.Max); high != text {
 		text += "-" + high
 	}
 	if len(c.Modes) > 1 {

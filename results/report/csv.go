@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"encoding/csv"
 	"io"
 	"slices"
@@ -26,9 +25,6 @@ var csvHeader = []string{
 	"wait_p50", "wait_p99", "wait_max",
 }
 
-// metricPerByte is the metric of copy paths.
-const metricPerByte = "insns/B"
-
 // writeCSV writes one row a cell, the control kernel's among them. A stream
 // cell has no median and no change; its modes are median x samples.
 func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
@@ -50,7 +46,7 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 		sender, receiver := "", ""
 		median, change := "", ""
 		if c.Schedule != wire.ScheduleStream {
-			median = exact(c.InsnPerByte.Median)
+			median = exact(c.Value.Median)
 		}
 		if c.Schedule == wire.ScheduleLockstep {
 			sender, receiver = exact(c.Sender), exact(c.Receiver)
@@ -61,9 +57,9 @@ func writeCSV(w io.Writer, _ store.Manifest, r *stats.Result) error {
 		err := out.Write([]string{
 			c.Workload, c.Schedule, c.Sink, strconv.FormatInt(c.Chunk, 10), c.Condition, c.Kernel,
 			strconv.Itoa(c.Boots), strconv.Itoa(c.Samples),
-			median, exact(c.InsnPerByte.Min), exact(c.InsnPerByte.Max), modesText(c.Modes),
+			median, exact(c.Value.Min), exact(c.Value.Max), modesText(c.Modes),
 			change, userCopies, all, referenced, strings.Join(flags(r, c), ";"), notesText(c.Notes),
-			"", "", "", cmp.Or(c.Metric, metricPerByte),
+			"", "", "", c.Unit,
 			sender, receiver, calls[0], calls[1], calls[2],
 			"", "", "",
 		})

@@ -122,9 +122,9 @@ func (d *document) programNoise(r *stats.Result) {
 // cellNumber prints a cell's value.
 func cellNumber(c *stats.Cell) string {
 	if c.Metric == "" {
-		return number(c.InsnPerByte.Median)
+		return number(c.Value.Median)
 	}
-	return figure(c.InsnPerByte.Median)
+	return figure(c.Value.Median)
 }
 
 // figure prints a value of any size with the digits that a resolution of 0.01 %

@@ -22,8 +22,8 @@ func (r *Result) changes() {
 		}
 		base := c.Key
 		base.Kernel = r.Baseline
-		if b := r.Cell(base); b != nil && b.InsnPerByte.Median != 0 {
-			change := 100 * (c.InsnPerByte.Median/b.InsnPerByte.Median - 1)
+		if b := r.Cell(base); b != nil && b.Value.Median != 0 {
+			change := 100 * (c.Value.Median/b.Value.Median - 1)
 			c.Change = &change
 		}
 	}
@@ -34,7 +34,7 @@ func (r *Result) noise(m store.Manifest) {
 	byCondition, byChunk := map[string]*NoisePart{}, map[int64]*NoisePart{}
 	for _, c := range r.Cells {
 		if c.Schedule == wire.ScheduleLockstep {
-			if wide := 100 * (c.InsnPerByte.Max - c.InsnPerByte.Min) / c.InsnPerByte.Median; wide > r.Noise.BootSpread {
+			if wide := 100 * (c.Value.Max - c.Value.Min) / c.Value.Median; wide > r.Noise.BootSpread {
 				r.Noise.BootSpread, r.Noise.BootSpreadAt = wide, c.Key
 			}
 		}
@@ -195,7 +195,7 @@ func (r *Result) overlaps(c *counter) {
 		key := cell.Key
 		key.Kernel = r.Baseline
 		base := r.Cell(key)
-		if base.Boots+cell.Boots > 2 && cell.InsnPerByte.Min <= base.InsnPerByte.Max && base.InsnPerByte.Min <= cell.InsnPerByte.Max {
+		if base.Boots+cell.Boots > 2 && cell.Value.Min <= base.Value.Max && base.Value.Min <= cell.Value.Max {
 			cells = append(cells, cell.Key)
 		}
 	}
@@ -222,7 +222,7 @@ func (r *Result) userCopies(m store.Manifest) {
 				if c.Condition != without.Name || c.Schedule != wire.ScheduleLockstep || other == nil {
 					continue
 				}
-				copies := (other.InsnPerByte.Median - c.InsnPerByte.Median) / ermsStep
+				copies := (other.Value.Median - c.Value.Median) / ermsStep
 				r.UserCopies = append(r.UserCopies, UserCopies{c.Key, with.Name, copies})
 			}
 		}

@@ -127,12 +127,12 @@ func (c *counter) fail(key Key, outcome string) {
 func (c *counter) cells() []Cell {
 	out := make([]Cell, 0, len(c.groups))
 	for key, g := range c.groups {
-		cell := Cell{Key: key, Boots: len(g.boots), Samples: g.samples}
+		cell := Cell{Key: key, Unit: cmp.Or(key.Metric, UnitPerByte), Boots: len(g.boots), Samples: g.samples}
 		cell.Control = key.Kernel != c.m.Baseline && key.Kernel != c.m.Control && c.controls.has(key.Kernel, key.Workload)
 		if key.Schedule == wire.ScheduleStream {
-			cell.InsnPerByte, cell.Modes = overSamples(g)
+			cell.Value, cell.Modes = overSamples(g)
 		} else {
-			cell.InsnPerByte = overBoots(g.boots)
+			cell.Value = overBoots(g.boots)
 			cell.Sender, cell.Receiver = overSides(g.sender), overSides(g.receiver)
 		}
 		out = append(out, cell)

@@ -122,7 +122,7 @@ func (r *Result) lines() map[line]map[int64]float64 {
 		if all[l] == nil {
 			all[l] = map[int64]float64{}
 		}
-		all[l][c.Chunk] = c.InsnPerByte.Median
+		all[l][c.Chunk] = c.Value.Median
 	}
 	return all
 }

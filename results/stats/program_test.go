@@ -46,7 +46,7 @@ func TestProgramMetrics(t *testing.T) {
 			b.run("base", 6000, tc.benchmarks...)
 			got := map[string]float64{}
 			for _, c := range b.count().Cells {
-				got[c.Metric] = c.InsnPerByte.Median
+				got[c.Metric] = c.Value.Median
 			}
 			if diff := cmp.Diff(tc.want, got, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

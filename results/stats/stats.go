@@ -38,18 +38,22 @@ type Mode struct {
 	Samples int `json:"samples"`
 }
 
-// Cell is what was measured of one cell, in instructions per byte delivered, or
-// in its Metric.
+// UnitPerByte is the unit of copy paths: CPU instructions per byte delivered.
+const UnitPerByte = "insns/B"
+
+// Cell is what was measured of one cell.
 type Cell struct {
 	Key
-	// InsnPerByte of a lock-step cell or a program's is the spread over boots. Of a stream
+	// Unit is what Value is in: UnitPerByte, or a program's Metric.
+	Unit string `json:"unit"`
+	// Value of a lock-step cell or a program's is the spread over boots. Of a stream
 	// cell it is the range over boots and repetitions, and its median is 0:
 	// such a cell has no single value (facts.md, section 7, trap 2).
-	InsnPerByte Spread `json:"insn_per_byte"`
+	Value Spread `json:"value"`
 	// Modes are the groups that a stream cell's values fall into: one, or two
 	// with a clear gap between them.
 	Modes []Mode `json:"modes,omitempty"`
-	// Sender and Receiver are the parts of a lock-step cell's InsnPerByte that
+	// Sender and Receiver are the parts of a lock-step cell's Value that
 	// ran on either side, softirqs included: medians over boots. On loopback
 	// TCP receives within the sender, and acknowledges within the receiver.
 	Sender   float64 `json:"sender_insn_per_byte,omitempty"`

@@ -80,7 +80,7 @@ func TestUnitIsTheBoot(t *testing.T) {
 	if c == nil {
 		t.Fatal("no cell")
 	}
-	want := Cell{Key: k, InsnPerByte: Spread{Median: 0.2, Min: 0.1, Max: 0.305}, Boots: 3, Samples: 8}
+	want := Cell{Key: k, Unit: UnitPerByte, Value: Spread{Median: 0.2, Min: 0.1, Max: 0.305}, Boots: 3, Samples: 8}
 	if diff := cmp.Diff(want, *c, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 		t.Error(diff)
 	}
@@ -104,7 +104,7 @@ func TestWhatCounts(t *testing.T) {
 
 	r := b.count()
 	c := r.Cell(k)
-	if !near(c.InsnPerByte.Max, 0.1) || c.Boots != 1 || c.Samples != 1 {
+	if !near(c.Value.Max, 0.1) || c.Boots != 1 || c.Samples != 1 {
 		t.Errorf("got %+v", c)
 	}
 	if n := note(r, FailedOnes); n == nil || !strings.Contains(n.Text, "2 samples") || len(n.Details) != 2 || !slices.Contains(c.Notes, n.Number) {
@@ -275,7 +275,7 @@ func TestStreamHasNoMedian(t *testing.T) {
 	k := lock("patched", "plain", "read")
 	k.Schedule = "stream"
 	c := b.count().Cell(k)
-	want := Cell{Key: k, InsnPerByte: Spread{Min: 0.759, Max: 0.893}, Boots: 2, Samples: 6, Modes: []Mode{
+	want := Cell{Key: k, Unit: UnitPerByte, Value: Spread{Min: 0.759, Max: 0.893}, Boots: 2, Samples: 6, Modes: []Mode{
 		{Spread{Median: 0.7605, Min: 0.759, Max: 0.762}, 4}, {Spread{Median: 0.8915, Min: 0.890, Max: 0.893}, 2},
 	}, Notes: c.Notes}
 	if diff := cmp.Diff(want, *c, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
