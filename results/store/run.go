@@ -354,8 +354,7 @@ func (r *Run) Forget(boots ...string) error {
 		if at < 0 {
 			return fmt.Errorf("forget: %w: %q is not planned", ErrBoot, name)
 		}
-		b := next.Boots[at]
-		next.Boots[at] = Boot{Name: b.Name, Kernel: b.Kernel, Family: b.Family, Condition: b.Condition, Seed: b.Seed, Repeat: b.Repeat}
+		next.Boots[at] = next.Boots[at].planned()
 	}
 	// The manifest first: a kill in between leaves samples of a boot that is
 	// not done, which Open drops.

@@ -33,11 +33,13 @@ type Sample struct {
 
 // Boot is one boot of the run, planned or done.
 type Boot struct {
-	Name      string `json:"name"`
-	Kernel    string `json:"kernel"`
-	Family    string `json:"family"`
-	Condition string `json:"condition"`
-	Seed      uint64 `json:"seed"`
+	Name   string `json:"name"`
+	Kernel string `json:"kernel"`
+	Family string `json:"family,omitempty"`
+	// Families are those of a boot that counts copies, in place of Family.
+	Families  []string `json:"families,omitempty"`
+	Condition string   `json:"condition"`
+	Seed      uint64   `json:"seed"`
 	// Repeat counts boots of the same trial: 0 is measured, 1 and up must give
 	// the same digits and are not counted twice.
 	Repeat int `json:"repeat,omitempty"`
@@ -73,6 +75,14 @@ const ModeAccount = "account"
 
 // OK is the outcome of a boot or a sample that counts.
 const OK = "ok"
+
+// planned is the boot as it was before it was run.
+func (b Boot) planned() Boot {
+	return Boot{
+		Name: b.Name, Kernel: b.Kernel, Family: b.Family, Families: b.Families, Condition: b.Condition,
+		Seed: b.Seed, Repeat: b.Repeat, Mode: b.Mode,
+	}
+}
 
 // Done says whether the boot was run, whatever became of it.
 func (b Boot) Done() bool { return b.Outcome != "" }

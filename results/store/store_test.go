@@ -317,6 +317,26 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// A boot that is forgotten is to be run again as it was planned.
+func TestForgetKeepsThePlan(t *testing.T) {
+	m := manifest("a")
+	want := Boot{Name: "a", Kernel: "base", Families: []string{"user-pipe"}, Condition: "qemu64", Seed: 3, Repeat: 1, Mode: ModeAccount}
+	m.Boots[0] = want
+	r, err := Create(filepath.Join(t.TempDir(), "run"), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	lost := want
+	lost.Outcome, lost.Detail, lost.Taints, lost.HostCPU = "panic", "why", []string{"x"}, 1
+	if err := errors.Join(r.Commit(lost, nil), r.Forget("a")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, r.Manifest().Boots[0]); diff != "" {
+		t.Errorf("(-planned +forgotten):\n%s", diff)
+	}
+}
+
 // TestSideBySide commits from several goroutines while others read: nothing is
 // lost, and every reader sees whole boots only.
 func TestSideBySide(t *testing.T) {
