@@ -125,23 +125,20 @@ func (g group) accounts(c config.Config, families []string) []store.Boot {
 	return boots
 }
 
-// Accounts are a kernel's boots that count copies: one a family, since nothing
-// in them varies. The control has none: no table shows it, and the probes see
-// that it is the baseline.
+// Accounts are a kernel's boots that count copies: one for all families, since
+// nothing in it varies, and copies, unlike instructions, don't depend on what
+// ran before. The control has none: no table shows it, and the probes see that
+// it is the baseline.
 func Accounts(c config.Config, k config.Kernel, families []string) []store.Boot {
-	if k.Name == c.Control {
+	// A program delivers no bytes that copies could be counted for.
+	families = slices.DeleteFunc(slices.Clone(families), store.IsProgram)
+	if k.Name == c.Control || len(families) == 0 {
 		return nil
 	}
-	var boots []store.Boot
-	for _, family := range families {
-		if store.IsProgram(family) { // delivers no bytes that copies could be counted for
-			continue
-		}
-		b := boot(k, family, c.Conditions[0], c.Seeds[0], 0)
-		b.Name, b.Mode = fmt.Sprintf("%s_%s_%s_s%d_account", k.Name, family, c.Conditions[0].Slug(), c.Seeds[0]), store.ModeAccount
-		boots = append(boots, b)
-	}
-	return boots
+	return []store.Boot{{
+		Name:   fmt.Sprintf("%s_%s_s%d_account", k.Name, c.Conditions[0].Slug(), c.Seeds[0]),
+		Kernel: k.Name, Families: families, Condition: c.Conditions[0].Name, Seed: c.Seeds[0], Mode: store.ModeAccount,
+	}}
 }
 
 func boot(k config.Kernel, family string, cond config.Condition, seed uint64, repeat int) store.Boot {
@@ -183,10 +180,11 @@ func withRepeats(c config.Config, boots []store.Boot, random *rand.Rand) []store
 // Wire returns what the guest is told for a boot.
 func Wire(c config.Config, b store.Boot) wire.Plan {
 	if b.Mode == store.ModeAccount {
-		return wire.Plan{
-			Version: wire.Version, Kind: wire.KindAccount, Family: b.Family, Line: c.Line, Seed: b.Seed,
-			Chunks: []int64{accountChunk(c, b.Family)}, CellDeadline: c.CellDeadline,
+		p := wire.Plan{Version: wire.Version, Kind: wire.KindAccount, Line: c.Line, Seed: b.Seed, CellDeadline: c.CellDeadline}
+		for _, family := range b.Families {
+			p.Families = append(p.Families, wire.FamilyPlan{Family: family, Chunks: []int64{accountChunk(c, family)}})
 		}
+		return p
 	}
 	if store.IsProgram(b.Family) {
 		return wire.Plan{

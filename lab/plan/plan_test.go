@@ -13,6 +13,7 @@ import (
 	"splicelab/lab/config"
 	"splicelab/lab/plan"
 	"splicelab/results/store"
+	"splicelab/workloads/copypath"
 	"splicelab/workloads/wire"
 )
 
@@ -129,7 +130,7 @@ func TestPrograms(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", b.Name, diff)
 		}
 	}
-	for _, kind := range []string{"file-tcp account", "file-tcp count", "own/bench program"} {
+	for _, kind := range []string{" account", "file-tcp count", "own/bench program"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no boot %s: %v", kind, kinds)
 		}
@@ -204,7 +205,7 @@ func TestOneKernel(t *testing.T) {
 	}
 }
 
-// TestAccountsFirst: each kernel and family has one account, before the
+// TestAccountsFirst: each kernel has one account of all families, before the
 // kernel's first figure, and it is repeated for nothing. The control has none.
 func TestAccountsFirst(t *testing.T) {
 	c := example()
@@ -220,14 +221,14 @@ func TestAccountsFirst(t *testing.T) {
 			rest = append(rest, b)
 			continue
 		}
-		accounts = append(accounts, b.Kernel+" "+b.Family)
+		accounts = append(accounts, b.Kernel+": "+strings.Join(b.Families, " "))
 		if figures[b.Kernel] || b.Condition != "plain" || b.Repeat != 0 || b.Seed != 7 {
 			t.Errorf("%+v", b)
 		}
 	}
 	slices.Sort(accounts)
 	want := []string{
-		"base file-tcp", "base user-pipe", "deopt file-tcp", "deopt user-pipe", "wrapper file-tcp", "wrapper user-pipe",
+		"base: file-tcp user-pipe", "deopt: file-tcp user-pipe", "wrapper: file-tcp user-pipe",
 	}
 	if diff := cmp.Diff(want, accounts); diff != "" {
 		t.Errorf("accounts (-want +got):\n%s", diff)
@@ -240,14 +241,16 @@ func TestAccountsFirst(t *testing.T) {
 func TestWireOfAnAccount(t *testing.T) {
 	c := example()
 	c.Line = "6.12"
-	b := store.Boot{Kernel: "base", Family: "file-tcp", Condition: "plain", Seed: 7, Mode: store.ModeAccount}
-	want := wire.Plan{Version: wire.Version, Kind: wire.KindAccount, Family: "file-tcp", Line: "6.12", Seed: 7, Chunks: []int64{65536}, CellDeadline: 60}
+	b := store.Boot{Kernel: "base", Families: families, Condition: "plain", Seed: 7, Mode: store.ModeAccount}
+	want := wire.Plan{Version: wire.Version, Kind: wire.KindAccount, Line: "6.12", Seed: 7, CellDeadline: 60, Families: []wire.FamilyPlan{
+		{Family: "file-tcp", Chunks: []int64{65536}}, {Family: "user-pipe", Chunks: []int64{65536}},
+	}}
 	if diff := cmp.Diff(want, plan.Wire(c, b)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	// The headline's chunk, or the largest, where reports have theirs.
 	c.Chunks = []config.Size{8192, 16384, 4096}
-	if got := plan.Wire(c, b).Chunks; !slices.Equal(got, []int64{16384}) {
+	if got := plan.Wire(c, b).Families[0].Chunks; !slices.Equal(got, []int64{16384}) {
 		t.Errorf("without 64 KiB: %d", got)
 	}
 }
@@ -256,7 +259,7 @@ func TestWireOfAnAccount(t *testing.T) {
 // largest that it does take; where it takes none, the guest says so.
 func TestAccountChunkOfADatagramFamily(t *testing.T) {
 	c := example()
-	b := store.Boot{Family: "file-udp", Mode: store.ModeAccount, Condition: c.Conditions[0].Name}
+	b := store.Boot{Families: []string{"file-udp"}, Mode: store.ModeAccount, Condition: c.Conditions[0].Name}
 	for _, tc := range []struct {
 		chunks []config.Size
 		want   int64
@@ -266,7 +269,7 @@ func TestAccountChunkOfADatagramFamily(t *testing.T) {
 		{[]config.Size{65536, 1 << 20}, 1 << 20},
 	} {
 		c.Chunks = tc.chunks
-		if got := plan.Wire(c, b).Chunks; !slices.Equal(got, []int64{tc.want}) {
+		if got := plan.Wire(c, b).Families[0].Chunks; !slices.Equal(got, []int64{tc.want}) {
 			t.Errorf("%v: account at %v, want %d", tc.chunks, got, tc.want)
 		}
 	}
@@ -331,6 +334,13 @@ func TestLargestPlanFits(t *testing.T) {
 		c.Chunks = append(c.Chunks, config.MaxChunk-i)
 	}
 	if _, err := plan.Wire(c, store.Boot{Family: strings.Repeat("f", 100), Seed: 1<<64 - 1}).Encode(); err != nil {
+		t.Error(err)
+	}
+	account := store.Boot{Mode: store.ModeAccount, Seed: 1<<64 - 1}
+	for _, f := range copypath.Families() {
+		account.Families = append(account.Families, f.Name)
+	}
+	if _, err := plan.Wire(c, account).Encode(); err != nil {
 		t.Error(err)
 	}
 }

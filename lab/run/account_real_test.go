@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"splicelab/images"
 	"splicelab/images/kernel"
 	"splicelab/lab/vm"
@@ -17,10 +19,19 @@ import (
 	"splicelab/workloads/wire"
 )
 
-// account boots a family's account and returns its samples.
-func (f *fixture) account(t *testing.T, img *kernel.Image, family string) []wire.Sample {
+// accountPlan is the account of families at these chunks.
+func accountPlan(line string, chunks []int64, families ...string) wire.Plan {
+	p := wire.Plan{Kind: wire.KindAccount, Line: line, Seed: 1, CellDeadline: 60}
+	for _, f := range families {
+		p.Families = append(p.Families, wire.FamilyPlan{Family: f, Chunks: chunks})
+	}
+	return p
+}
+
+// account boots the account of families and returns its samples.
+func (f *fixture) account(t *testing.T, img *kernel.Image, families ...string) []wire.Sample {
 	t.Helper()
-	r := boot(t, f.vm(t, img, plainCPU, wire.Plan{Kind: wire.KindAccount, Family: family, Line: img.Spec.Line, Seed: 1, Chunks: []int64{4096, 65536}, CellDeadline: 60}))
+	r := boot(t, f.vm(t, img, plainCPU, accountPlan(img.Spec.Line, []int64{4096, 65536}, families...)))
 	if r.Outcome != vm.OK {
 		t.Fatalf("%s: %s\n%s", r.Outcome, r.Detail, r.Tail)
 	}
@@ -37,7 +48,7 @@ func TestRealCopies(t *testing.T) {
 
 func countCopies(t *testing.T, line string) {
 	f := shared(t)
-	accounts := map[[2]string][]wire.Sample{} // by kernel and family
+	accounts := map[string][]wire.Sample{} // by kernel
 	for _, tc := range []struct {
 		kernel     string
 		series     []string
@@ -57,11 +68,11 @@ func countCopies(t *testing.T, line string) {
 		{"sendfile-deopt", []string{"splice-copy", "socket-copy"}, "file-tcp/read-send", 3, false},
 		{"vmsplice-wrapper", []string{"vmsplice-wrapper"}, "user-pipe/vmsplice", 2, false},
 	} {
-		seen, of := 0, [2]string{tc.kernel, store.Family(tc.path)}
-		if accounts[of] == nil {
-			accounts[of] = f.account(t, f.build(t, lineSpec(t, line, tc.kernel, tc.series)), of[1])
+		seen := 0
+		if accounts[tc.kernel] == nil {
+			accounts[tc.kernel] = f.account(t, f.build(t, lineSpec(t, line, tc.kernel, tc.series)), "file-tcp", "file-unix", "user-pipe")
 		}
-		for _, s := range accounts[of] {
+		for _, s := range accounts[tc.kernel] {
 			if s.Error != "" {
 				t.Errorf("%s, %s: %s", tc.kernel, s.Path, s.Error)
 			}
@@ -85,12 +96,29 @@ func countCopies(t *testing.T, line string) {
 	}
 }
 
+// What ran before it in the boot is no part of a family's account: it is the
+// same, to the last byte, alone and behind others, those on the same RAM disk
+// among them.
+func TestRealAccountAlone(t *testing.T) {
+	f := shared(t)
+	img := f.build(t, spec(t, "base", nil))
+	families := []string{"ext4-tcp", "xfs-tcp", "user-pipe"}
+	var apart []wire.Sample
+	for _, family := range families {
+		apart = append(apart, f.account(t, img, family)...)
+	}
+	together := f.account(t, img, families...)
+	if diff := cmp.Diff(apart, together); diff != "" || len(together) == 0 {
+		t.Errorf("%d samples (-each family alone +together):\n%s", len(together), diff)
+	}
+}
+
 // A kernel without a function of its line's list has no account.
 func TestRealAccountOfAnotherLine(t *testing.T) {
 	f := shared(t)
-	b := f.vm(t, f.build(t, spec(t, "base", nil)), plainCPU, wire.Plan{Kind: wire.KindAccount, Family: "user-pipe", Line: "7.3", Seed: 1, Chunks: []int64{65536}, CellDeadline: 60})
+	b := f.vm(t, f.build(t, spec(t, "base", nil)), plainCPU, accountPlan("7.3", []int64{65536}, "user-pipe"))
 	r := boot(t, b)
-	if r.Outcome != vm.AgentError || !strings.Contains(r.Tail, "copy_folio_from_iter_atomic") {
+	if r.Outcome != vm.AgentError || !strings.Contains(r.Detail, "copy_folio_from_iter_atomic") {
 		t.Errorf("%s: %s\n%s", r.Outcome, r.Detail, r.Tail)
 	}
 }
@@ -147,7 +175,7 @@ func TestRealCallsAndFragments(t *testing.T) {
 	f := shared(t)
 	img := f.build(t, spec(t, "base", nil))
 	seen := 0
-	for _, s := range slices.Concat(f.account(t, img, "file-tcp"), f.account(t, img, "user-pipe")) {
+	for _, s := range f.account(t, img, "file-tcp", "user-pipe") {
 		w, ok := want[[2]string{s.Path, s.Sink}]
 		if !ok || s.Chunk != 65536 {
 			continue

@@ -113,7 +113,7 @@ func (s *session) trial(ctx context.Context, worker int, b store.Boot, img *kern
 	}
 	b.HostCPU = result.CPU.Round(10 * time.Millisecond).Seconds()
 	if result.Outcome != vm.OK {
-		b.Outcome, b.Detail, b.Taints = string(result.Outcome), result.Detail, result.Taints
+		b.Outcome, b.Detail, b.Taints = string(result.Outcome), result.Detail+uncounted(b), result.Taints
 		s.progress.say(fmt.Sprintf("boot %s: %s: %s (console: %s)", b.Name, b.Outcome, b.Detail, spec.Console))
 		return s.commit(b, nil)
 	}
@@ -123,6 +123,14 @@ func (s *session) trial(ctx context.Context, worker int, b store.Boot, img *kern
 		return hostError("read a result stream", err)
 	}
 	return s.keep(b, key, known, stream, result.Stream)
+}
+
+// uncounted says what is lost with an account boot; empty for any other.
+func uncounted(b store.Boot) string {
+	if b.Mode != store.ModeAccount {
+		return ""
+	}
+	return "; no copies are counted of " + strings.Join(b.Families, ", ")
 }
 
 // keep stores a boot's own samples, and in the sample cache. The digest of an
@@ -180,6 +188,7 @@ func (s *session) spec(b store.Boot, img *kernel.Image) (vm.Boot, error) {
 
 // vmBoot is the VM of a boot, with its files in dir.
 func vmBoot(c config.Config, b store.Boot, bzImage, dir, console string) vm.Boot {
+	families := time.Duration(max(1, len(b.Families)))
 	return vm.Boot{
 		Machine: machine(c, b),
 		Kernel:  bzImage,
@@ -187,7 +196,7 @@ func vmBoot(c config.Config, b store.Boot, bzImage, dir, console string) vm.Boot
 		Console: console,
 		Results: filepath.Join(dir, b.Name+".results"),
 
-		CPUDeadline: c.BootCPUDeadline, WallDeadline: c.BootWallDeadline,
+		CPUDeadline: c.BootCPUDeadline * families, WallDeadline: c.BootWallDeadline * families,
 	}
 }
 

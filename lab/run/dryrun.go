@@ -57,11 +57,11 @@ func printBoots(w io.Writer, c config.Config, boots []store.Boot) error {
 		if err != nil {
 			return err
 		}
-		what := b.Family
-		if b.Mode != "" {
-			what += ", " + b.Mode
+		what := "family " + b.Family
+		if b.Mode == store.ModeAccount {
+			what = "account of " + strings.Join(b.Families, ", ")
 		}
-		fmt.Fprintf(w, "boot %s: family %s, %s, seed %d\n  qemu-system-x86_64 %s\n", b.Name, what, b.Condition, b.Seed, strings.Join(shellWords(args), " "))
+		fmt.Fprintf(w, "boot %s: %s, %s, seed %d\n  qemu-system-x86_64 %s\n", b.Name, what, b.Condition, b.Seed, strings.Join(shellWords(args), " "))
 	}
 	return nil
 }

@@ -166,6 +166,8 @@ func (v *verifier) prove(ctx context.Context, one *proof) error {
 	b.Outcome, b.Detail, b.Taints, b.Cached, b.UUID = r.outcome, r.detail, r.taints, r.cached, r.stream.Hello.UUID
 	if r.outcome == store.OK {
 		one.samples = samplesOf(v.cfg, *b, r.stream)
+	} else {
+		b.Detail += uncounted(*b)
 	}
 	return err
 }

@@ -20,7 +20,7 @@ func TestWrong(t *testing.T) {
 		}}
 	}
 	account := func(outcome, sample string, copied int64) proof {
-		b := store.Boot{Name: "a", Kernel: "base", Family: "user-pipe", Condition: "one", Mode: store.ModeAccount, Outcome: outcome}
+		b := store.Boot{Name: "a", Kernel: "base", Families: []string{"user-pipe"}, Condition: "one", Mode: store.ModeAccount, Outcome: outcome}
 		p := proof{boot: b, image: img}
 		if outcome == store.OK {
 			p.samples = []store.Sample{{

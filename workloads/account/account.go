@@ -97,42 +97,79 @@ func (p probe) file(name string) string {
 	return filepath.Join("events", group, p.function, name)
 }
 
-// Open sets the probes for a kernel of that line and proves each: a known
-// number of bytes is copied by way of it, and must be what it counts. dir is a
-// folder on tmpfs. A function that the kernel doesn't have is an error.
-func Open(lineName, dir string) (*Account, error) {
+// Set sets the probes for a kernel of that line, once for all accounts of the
+// boot, and proves each: a known number of bytes is copied by way of it, and
+// must be what it counts. dir is a folder on tmpfs. A function that the kernel
+// doesn't have is an error.
+func Set(lineName, dir string) error {
+	a, err := of(lineName)
+	if err != nil {
+		return err
+	}
+	if err := unix.Mount("tracefs", tracefs, "tracefs", 0, ""); err != nil && err != unix.EBUSY {
+		return fmt.Errorf("mount tracefs: %w", err)
+	}
+	// Each change of a probe waits until nobody runs the old one: 26 times a
+	// region, two ticks each. No copy depends on how.
+	if err := os.WriteFile("/sys/kernel/rcu_expedited", []byte("1"), 0); err != nil {
+		return fmt.Errorf("make changes of probes fast: %w", err)
+	}
+	offset, err := findDataLen()
+	if err != nil {
+		return err
+	}
+	for _, p := range a.probes {
+		if err := set(p, offset); err != nil {
+			return err
+		}
+	}
+	if err := packets.command("pause"); err != nil {
+		return err
+	}
+	if err := a.openCalls(); err != nil {
+		return err
+	}
+	return a.prove(dir)
+}
+
+// Open returns the account of a region of the calling thread, which counts by
+// the probes that are set. It is the machine's only one: what an earlier one
+// left is taken over, whatever state that was in.
+func Open(lineName string) (*Account, error) {
+	a, err := of(lineName)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.openCalls()
+}
+
+// of is a line's account before anything is set for it.
+func of(lineName string) (*Account, error) {
 	l, err := lookup(lineName)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Mount("tracefs", tracefs, "tracefs", 0, ""); err != nil && err != unix.EBUSY {
-		return nil, fmt.Errorf("mount tracefs: %w", err)
-	}
 	a := &Account{line: l}
-	offset, err := findDataLen()
-	if err != nil {
-		return nil, err
+	for _, f := range l.leaves {
+		a.probes = append(a.probes, probe{leaf: f, key: iterKind(f), n: "$retval:u64"})
 	}
-	for _, f := range append(slices.Clone(l.leaves), splicer) {
-		a.probes = append(a.probes, probe{leaf: f, key: fmt.Sprintf("+0($arg%d):u8", f.iter), n: "$retval:u64"})
-	}
-	// An error of it is negative, and passes no page.
-	a.probes[len(a.probes)-1].n, a.probes[len(a.probes)-1].filter = "$retval:s64", " if n > 0"
 	a.probes = append(a.probes,
-		probe{leaf: leaf{function: orphaner}, key: "$retval:s32", n: fmt.Sprintf("+%d($arg1):u32", offset)},
+		// An error of it is negative, and passes no page.
+		probe{leaf: splicer, key: iterKind(splicer), n: "$retval:s64", filter: " if n > 0"},
+		probe{leaf: leaf{function: orphaner}, key: "$retval:s32"}, // n: see set
 		probe{leaf: leaf{function: flattener}, key: "$retval:s32", n: "$arg4:u32"})
-	for _, p := range a.probes {
-		if err := set(p); err != nil {
-			return nil, err
-		}
-	}
-	if err := a.openCounters(); err != nil {
-		return nil, err
-	}
-	return a, a.prove(dir)
+	return a, nil
 }
 
-func set(p probe) error {
+// iterKind is where the kind of a function's iterator lies.
+func iterKind(f leaf) string { return fmt.Sprintf("+0($arg%d):u8", f.iter) }
+
+// set makes an event and its trigger; dataLen is data_len's offset in struct
+// sk_buff.
+func set(p probe, dataLen int) error {
+	if p.function == orphaner {
+		p.n = fmt.Sprintf("+%d($arg1):u32", dataLen)
+	}
 	if err := command("kprobe_events", p.event()); err != nil {
 		return fmt.Errorf("no probe on %s, which this kernel's line copies with: %w", p.function, err)
 	}

@@ -2,6 +2,7 @@ package account
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -50,15 +51,16 @@ func (c counter) read() (hist, error) {
 	return h, nil
 }
 
-// openCounters sets the counters, those of system calls for the calling thread.
-func (a *Account) openCounters() error {
+// openCalls counts the calling thread's system calls, and nobody else's any
+// more.
+func (a *Account) openCalls() error {
 	a.calls = syscalls(unix.Gettid())
-	for _, c := range []counter{a.calls, packets} {
-		if err := c.command("pause"); err != nil {
-			return err
-		}
+	// A file that is opened to be written from its start loses its triggers
+	// (event_trigger_regex_open).
+	if err := os.WriteFile(filepath.Join(tracefs, a.calls.file("trigger")), nil, 0); err != nil {
+		return fmt.Errorf("tracefs: %w", err)
 	}
-	return nil
+	return a.calls.command("pause")
 }
 
 // takeCounters adds what the counters have, the account's own calls taken off.
@@ -81,9 +83,12 @@ func (a *Account) takeCounters(c *Copies) error {
 	return nil
 }
 
-// futex is what Go's runtime calls of itself when the thread blocks, and no copy
-// path does.
-var futex = strconv.Itoa(unix.SYS_FUTEX)
+// foreign are the calls of Go's runtime, which no copy path makes: when the
+// thread blocks, and at the end of a signal, such as the one by which a stopped
+// child tells of itself whenever it next runs.
+func foreign() []string {
+	return []string{strconv.Itoa(unix.SYS_FUTEX), strconv.Itoa(unix.SYS_RT_SIGRETURN)}
+}
 
 // without takes the account's own system calls off, and the runtime's.
 func without(rows []row, own map[string]int64) (map[string]int64, error) {
@@ -91,7 +96,9 @@ func without(rows []row, own map[string]int64) (map[string]int64, error) {
 	for _, r := range rows {
 		calls[r.key] = r.hits
 	}
-	delete(calls, futex)
+	for _, number := range foreign() {
+		delete(calls, number)
+	}
 	for number, n := range own {
 		if calls[number] -= n; calls[number] < 0 {
 			return nil, fmt.Errorf("%w: system call %s, which comes %d times in a region of nothing, came fewer times", ErrLost, number, n)

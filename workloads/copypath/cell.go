@@ -167,10 +167,9 @@ func (c *Cell) Receives() bool { return c.receive != nil }
 // ReceiverFD is what a second process needs to receive in this one's place.
 func (c *Cell) ReceiverFD() int { return c.rx }
 
-// Warm moves a whole transfer in lock-step, receives it by reading and
-// compares every byte. It is not timed.
-func (c *Cell) Warm() error {
-	n := TransferBytes(c.chunk)
+// Warm moves n bytes, whole chunks, in lock-step, receives them by reading and
+// compares every one. It is not timed.
+func (c *Cell) Warm(n int64) error {
 	if err := c.Prepare(wire.ScheduleLockstep, n); err != nil {
 		return err
 	}

@@ -161,9 +161,16 @@ func Match(globs []string, name string) (bool, error) {
 
 // TransferBytes is how much one transfer moves: enough that a tick of the
 // clock weighs little, and at least 64 chunks.
-func TransferBytes(chunk int64) int64 {
-	const least, chunks = 16 << 20, 64
-	n := max(least, chunks*chunk)
+func TransferBytes(chunk int64) int64 { return wholeChunks(chunk, 16<<20, 64) }
+
+// AccountBytes is how much a transfer moves whose copies are counted: enough
+// that the last 4 KiB, which a receiver that discards takes all the same, weigh
+// 0.1 %.
+func AccountBytes(chunk int64) int64 { return wholeChunks(chunk, 4<<20, 16) }
+
+// wholeChunks is the least multiple of chunk that is as many chunks and bytes.
+func wholeChunks(chunk, bytes, chunks int64) int64 {
+	n := max(bytes, chunks*chunk)
 	return (n + chunk - 1) / chunk * chunk
 }
 

@@ -68,7 +68,7 @@ func eachCell(t *testing.T, chunks []int64, do func(t *testing.T, c *Cell)) {
 
 func TestEveryPathDeliversTheSource(t *testing.T) {
 	eachCell(t, []int64{3000, 70000, 256 << 10}, func(t *testing.T, c *Cell) {
-		if err := c.Warm(); err != nil {
+		if err := c.Warm(TransferBytes(c.chunk)); err != nil {
 			t.Fatal(err)
 		}
 		for _, sink := range c.family.Sinks {
@@ -91,7 +91,7 @@ func TestEveryPathDeliversTheSource(t *testing.T) {
 func TestCheckFailsBeforeATransfer(t *testing.T) {
 	eachCell(t, []int64{64 << 10}, func(t *testing.T, c *Cell) {
 		n := TransferBytes(c.chunk)
-		if err := errors.Join(c.Warm(), c.Prepare(wire.ScheduleLockstep, n)); err != nil {
+		if err := errors.Join(c.Warm(TransferBytes(c.chunk)), c.Prepare(wire.ScheduleLockstep, n)); err != nil {
 			t.Fatal(err)
 		}
 		err := c.Check(n)
@@ -208,7 +208,7 @@ func TestTooLargeAChunk(t *testing.T) {
 				if chunk > f.MaxChunk {
 					want = unix.EMSGSIZE
 				}
-				if err := c.Warm(); !errors.Is(err, want) || f.Takes(chunk) != (want == nil) {
+				if err := c.Warm(TransferBytes(c.chunk)); !errors.Is(err, want) || f.Takes(chunk) != (want == nil) {
 					t.Errorf("%s, chunk %d: got %v, want %v", f.Path(m), chunk, err, want)
 				}
 				c.Close()
@@ -268,7 +268,7 @@ func TestWarmFailsOnASpoiltFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.Warm(); !errors.Is(err, ErrIntegrity) {
+	if err := c.Warm(TransferBytes(c.chunk)); !errors.Is(err, ErrIntegrity) {
 		t.Errorf("got %v, want %v", err, ErrIntegrity)
 	}
 }
@@ -303,6 +303,19 @@ func TestTransferBytes(t *testing.T) {
 	} {
 		if got := TransferBytes(chunk); got != want {
 			t.Errorf("TransferBytes(%d) = %d, want %d", chunk, got, want)
+		}
+	}
+}
+
+func TestAccountBytes(t *testing.T) {
+	for chunk, want := range map[int64]int64{
+		512:      4 << 20,
+		64 << 10: 4 << 20,
+		5000:     (4<<20 + 4999) / 5000 * 5000,
+		1 << 20:  16 << 20,
+	} {
+		if got := AccountBytes(chunk); got != want {
+			t.Errorf("AccountBytes(%d) = %d, want %d", chunk, got, want)
 		}
 	}
 }

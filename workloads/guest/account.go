@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 
 	"splicelab/workloads/account"
 	"splicelab/workloads/copypath"
@@ -10,13 +13,20 @@ import (
 )
 
 // workAccount is the worker's role in an account boot: each cell of the family
-// once, counted by probes in place of the clock.
-func workAccount(plan wire.Plan, out *os.File) error {
+// that args names once, counted by probes in place of the clock.
+func workAccount(plan wire.Plan, args []string, out *os.File) error {
+	if len(args) != 1 {
+		return fmt.Errorf("role %s takes a family to account for, not %q", roleWorker, args)
+	}
+	plan, err := plan.Only(args[0])
+	if err != nil {
+		return err
+	}
 	b, err := openBench(plan)
 	if err != nil {
 		return err
 	}
-	a, err := account.Open(plan.Line, sourceDir)
+	a, err := account.Open(plan.Line)
 	if err != nil {
 		return err
 	}
@@ -38,11 +48,11 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 	f := b.family
 	c, err := copypath.Open(f, id.method, id.chunk, b.src)
 	if err == nil {
-		err = c.Warm()
+		err = c.Warm(copypath.AccountBytes(id.chunk))
 	}
 	var samples []wire.Sample
 	for _, sink := range f.Sinks {
-		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: f.Delivered(copypath.TransferBytes(id.chunk))}
+		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: f.Delivered(copypath.AccountBytes(id.chunk))}
 		if err == nil {
 			err = accountTransfer(a, b.idle, c, &s)
 		}
@@ -60,9 +70,16 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 }
 
 // counted counts what run does. The idler runs while the probes are set and
-// read, which sleeps, and not in the region.
+// read, which sleeps, and not in the region. Before it, whoever has something to
+// do gets time for it: PID 1, which takes the last cell's samples, copies too.
 func counted(a *account.Account, idle *idler, run func() copypath.Status) (account.Copies, error) {
-	if err := errors.Join(a.Start(), idle.pause()); err != nil {
+	rest := unix.NsecToTimespec(2 * int64(tick))
+	for unix.Nanosleep(&rest, &rest) == unix.EINTR {
+	}
+	if err := a.Start(); err != nil {
+		return account.Copies{}, err
+	}
+	if err := idle.pause(); err != nil {
 		return account.Copies{}, err
 	}
 	status := run()
@@ -73,7 +90,7 @@ func counted(a *account.Account, idle *idler, run func() copypath.Status) (accou
 
 // accountTransfer counts one transfer.
 func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.Sample) error {
-	n := copypath.TransferBytes(c.Chunk())
+	n := copypath.AccountBytes(c.Chunk())
 	if err := c.Prepare(s.Schedule, n); err != nil {
 		return err
 	}

@@ -18,6 +18,33 @@ import (
 	"splicelab/workloads/wire"
 )
 
+// A family whose worker gave up has a failed sample for each cell that it still
+// owed, and only for these.
+func TestLostSamples(t *testing.T) {
+	f, err := copypath.Lookup("file-udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := []wire.Sample{{Path: f.Path(f.Methods[0]), Sink: f.Sinks[0], Chunk: 4096}}
+	got := map[string]int{}
+	for _, s := range lost(f, []int64{4096, 1 << 20}, have, &wire.Fault{Outcome: "hang", Detail: "why"}) {
+		if s.Error != "hang: why" || s.Chunk != 4096 || !slices.Contains(f.Sinks, s.Sink) {
+			t.Errorf("%+v", s)
+		}
+		got[s.Path]++
+	}
+	want := map[string]int{}
+	for _, m := range f.Methods {
+		want[f.Path(m)] = len(f.Sinks)
+	}
+	if want[have[0].Path]--; want[have[0].Path] == 0 {
+		delete(want, have[0].Path)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("samples by path (-want +got):\n%s", diff)
+	}
+}
+
 func TestCellsAreAFamilyWholeInTheSeedsOrder(t *testing.T) {
 	f, err := copypath.Lookup("file-tcp")
 	if err != nil {

@@ -31,7 +31,7 @@ func work() error {
 		return provoke(plan.Fault)
 	}
 	if plan.Kind == wire.KindAccount {
-		return workAccount(plan, out)
+		return workAccount(plan, os.Args[2:], out)
 	}
 	if plan.Kind == wire.KindProgram {
 		return workProgram(plan, out)
@@ -86,13 +86,16 @@ func openBench(plan wire.Plan) (*bench, error) {
 	return &bench{f, src, idle}, nil
 }
 
+// ramDisk is where a source lies that isn't on tmpfs.
+const ramDisk = "/dev/ram0"
+
 // openSource opens a family's source on the file system where it is to lie.
 func openSource(f copypath.Family) (*copypath.Source, error) {
 	if f.FS == "" {
 		return copypath.OpenSource(sourcePath)
 	}
-	const device, at = "/dev/ram0", "/mnt"
-	if err := sourcefs.Mount(f.FS, device, at); err != nil {
+	const at = "/mnt"
+	if err := sourcefs.Mount(f.FS, ramDisk, at); err != nil {
 		return nil, err
 	}
 	src, err := copypath.OpenSource(at + "/source")
@@ -170,7 +173,7 @@ func (w *worker) cell(id cellID) []wire.Sample {
 	var samples []wire.Sample
 	c, err := copypath.Open(w.family, m, chunk, w.src)
 	if err == nil {
-		err = c.Warm()
+		err = c.Warm(copypath.TransferBytes(chunk))
 	}
 	if err == nil {
 		err = rehearse(c, w.family.Sinks)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Version changes whenever either side would misread the other. It is part of
@@ -27,8 +28,9 @@ type Kind string
 const (
 	// KindCount runs one family of copy paths and counts instructions.
 	KindCount Kind = "count"
-	// KindAccount runs the same family and counts the bytes that are copied:
-	// each cell once in lock-step for each sink.
+	// KindAccount runs families one after the other and counts the bytes that
+	// are copied: each cell once in lock-step for each sink. Unlike
+	// instructions, copies don't depend on what ran before.
 	KindAccount Kind = "account"
 	// KindProgram runs a user's own program.
 	KindProgram Kind = "program"
@@ -50,6 +52,8 @@ type Plan struct {
 	Version int    `json:"version"`
 	Kind    Kind   `json:"kind"`
 	Family  string `json:"family,omitempty"`
+	// Families are those of a KindAccount boot, in place of Family and Chunks.
+	Families []FamilyPlan `json:"families,omitempty"`
 	// Line is the kernel's, 6.12: it decides on the functions that an account
 	// watches.
 	Line string `json:"line,omitempty"`
@@ -70,6 +74,23 @@ type Plan struct {
 	// Command is what a KindProgram boot runs, as an argument list. Its files
 	// lie in the initramfs.
 	Command []string `json:"command,omitempty"`
+}
+
+// FamilyPlan is what an account counts of one family.
+type FamilyPlan struct {
+	Family string  `json:"family"`
+	Chunks []int64 `json:"chunks"` // as Plan.Chunks
+}
+
+// Only returns the plan with that one of its Families as Family and Chunks.
+// ErrPlan: it has no such family.
+func (p Plan) Only(family string) (Plan, error) {
+	i := slices.IndexFunc(p.Families, func(f FamilyPlan) bool { return f.Family == family })
+	if i < 0 {
+		return Plan{}, fmt.Errorf("%w: it has no family %q", ErrPlan, family)
+	}
+	p.Family, p.Chunks, p.Families = family, p.Families[i].Chunks, nil
+	return p, nil
 }
 
 // ProgramDir is where the files beside a user's program lie in the guest, and

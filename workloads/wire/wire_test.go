@@ -34,6 +34,18 @@ func stream(t testing.TB) (Stream, []byte) {
 	return want, out.Bytes()
 }
 
+func TestOnly(t *testing.T) {
+	p := Plan{Version: Version, Kind: KindAccount, Seed: 1, Families: []FamilyPlan{{"a", []int64{1}}, {"b", []int64{2, 3}}}}
+	got, err := p.Only("b")
+	want := Plan{Version: Version, Kind: KindAccount, Seed: 1, Family: "b", Chunks: []int64{2, 3}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if _, err := p.Only("c"); !errors.Is(err, ErrPlan) {
+		t.Errorf("a family that isn't planned: %v, want %v", err, ErrPlan)
+	}
+}
+
 func TestStreamRoundTrip(t *testing.T) {
 	want, text := stream(t)
 	got, err := Parse(bytes.NewReader(text))
