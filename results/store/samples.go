@@ -105,8 +105,9 @@ func decodeLines(text []byte) []line {
 	var wg sync.WaitGroup
 	for part := range slices.Chunk(lines, max(share, 1)) {
 		wg.Go(func() {
+			plain := plainReader{names: interner{}}
 			for i := range part {
-				part[i].sample, part[i].err = decodeSample(part[i].raw)
+				part[i].sample, part[i].err = plain.decode(part[i].raw)
 			}
 		})
 	}
@@ -141,7 +142,15 @@ var (
 	errNoBoot = errors.New("the sample names no boot")
 )
 
-// decodeSample reads one line with its end.
+// decode reads one line with its end.
+func (p *plainReader) decode(raw []byte) (Sample, error) {
+	if s, ok := p.read(raw); ok && s.Boot != "" {
+		return s, nil
+	}
+	return decodeSample(raw)
+}
+
+// decodeSample reads one line with its end, whatever its form.
 func decodeSample(raw []byte) (Sample, error) {
 	var s Sample
 	if err := json.Unmarshal(raw, &s); err != nil {
@@ -164,6 +173,16 @@ func (in interner) one(s string) string {
 	if kept, ok := in[s]; ok {
 		return kept
 	}
+	in[s] = s
+	return s
+}
+
+// bytes is one for bytes.
+func (in interner) bytes(b []byte) string {
+	if kept, ok := in[string(b)]; ok {
+		return kept
+	}
+	s := string(b)
 	in[s] = s
 	return s
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -547,6 +548,41 @@ func FuzzSamples(f *testing.F) {
 		}
 		if !bytes.Equal(bytes.Join(got.kept, nil), good) || len(got.samples) != 2 {
 			t.Errorf("accepted %q, %d samples", got.kept, len(got.samples))
+		}
+	})
+}
+
+// FuzzPlainSamples: what the fast reader takes, it reads as encoding/json does.
+func FuzzPlainSamples(f *testing.F) {
+	s := sample("a", 0)
+	s.Sink, s.Outcome, s.Metrics = "read", "send: broken pipe", map[string]int64{"insns": 0, "idle": 999_999_999_999_999_999}
+	good, _, err := encodeSamples("a", []Sample{s})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if got, ok := (&plainReader{names: interner{}}).read(good); !ok {
+		f.Errorf("%s isn't plain: %+v", good, got)
+	}
+	f.Add(good)
+	for _, line := range []string{
+		"{}\n", "null\n", `{"boot":"b"}`, `{"boot":"b",}` + "\n", `{"boot":"b","Boot":"c"}` + "\n", `{"boot":"\u0062"}` + "\n", `{"boot":"b","rep":-1}` + "\n",
+		`{"boot":"b","rep":01}` + "\n", `{"boot":"b","rep":1.5}` + "\n", `{"boot":"b","seed":18446744073709551615}` + "\n", `{"boot":"b","bytes":9999999999999999999}` + "\n",
+		`{"boot":"b","metrics":{"a":1},"metrics":{"b":2}}` + "\n", `{"boot":"b","metrics":{}}` + "\n", `{"boot":"b"} ` + "\n", `{"boot":"b"}x` + "\n",
+		`{"boot":"b","benchmarks":[{"name":"x","n":1,"values":[]}]}` + "\n", `{"boot":"b","boot":"c"}` + "\n", `{"boot":"b","metrics":{"a":1,"a":2}}` + "\n",
+	} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, ok := (&plainReader{names: interner{}}).read(raw)
+		if !ok {
+			return
+		}
+		var want Sample
+		if err := json.Unmarshal(raw, &want); err != nil {
+			t.Fatalf("%q is read as %+v, and is no sample: %v", raw, got, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-encoding/json +here):\n%s", raw, diff)
 		}
 	})
 }
