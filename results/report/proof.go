@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"splicelab/results/stats"
@@ -35,45 +36,79 @@ func (d *document) proof(p *stats.Proof, whole bool) {
 		return
 	}
 	d.heading("Is every kernel what it claims to be? What the probes saw")
-	g := &grid{header: []string{"", "probe"}, labels: 2, leftAligned: 2 + len(p.Kernels)}
-	for _, k := range p.Kernels {
-		g.header = append(g.header, k.Name)
-	}
-	if p.Kernels[0].Name == p.Baseline {
-		g.labels = 3 // it stays beside the others when the table is split
+	told, alike := newProofGrid(p, kernelNames(p)...), newProofGrid(p, "all kernels")
+	if len(p.Kernels) == 1 {
+		alike.header[2] = p.Kernels[0].Name
 	}
 	var left []string
 	for _, row := range p.Rows {
-		if !whole && !row.Told() {
-			left = append(left, row.Probe)
-			continue
-		}
 		cells := []string{row.Probe, row.About}
-		for _, c := range row.Cells {
-			cells = append(cells, sawText(c))
+		switch {
+		case !whole && !row.Told():
+			left = append(left, row.Probe)
+		case isAlike(row):
+			alike.rows = append(alike.rows, append(cells, dash(row.Cells[0].Observed)))
+		default:
+			told.rows = append(told.rows, append(cells, sawTexts(p, row)...))
 		}
-		g.rows = append(g.rows, cells)
 	}
-	if len(g.rows) > 0 {
-		d.grid(g)
+	for _, g := range []*grid{told, alike} {
+		if len(g.rows) > 0 {
+			d.grid(g)
+		}
 	}
 	d.proofLegend(p, left)
 }
 
-// sawText is what was seen, and what is declared where that is something else.
-func sawText(c stats.ProofCell) string {
-	switch {
-	case c.Wrong:
-		return fmt.Sprintf("%s, NOT %s", dash(c.Observed), dash(c.Declared))
-	default:
-		return dash(c.Observed)
+func newProofGrid(p *stats.Proof, columns ...string) *grid {
+	g := &grid{header: append([]string{"", "probe"}, columns...), labels: 2, leftAligned: 2 + len(columns)}
+	if hasBaseline(p) {
+		g.labels = 3 // it stays beside the others when the table is split
 	}
+	return g
+}
+
+func kernelNames(p *stats.Proof) (names []string) {
+	for _, k := range p.Kernels {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// hasBaseline says whether the first column is what others are compared with.
+func hasBaseline(p *stats.Proof) bool { return p.Kernels[0].Name == p.Baseline }
+
+// isAlike says whether a row has the same value for all kernels, and nothing
+// is wrong with it.
+func isAlike(row stats.ProofRow) bool {
+	return !slices.ContainsFunc(row.Cells, func(c stats.ProofCell) bool { return c.Wrong || c.Observed != row.Cells[0].Observed })
+}
+
+// asBaseline stands for the baseline's own value.
+const asBaseline = "="
+
+// sawTexts is what was seen, and what is declared where that is something else.
+func sawTexts(p *stats.Proof, row stats.ProofRow) (cells []string) {
+	for i, c := range row.Cells {
+		switch {
+		case c.Wrong:
+			cells = append(cells, fmt.Sprintf("%s, NOT %s", dash(c.Observed), dash(c.Declared)))
+		case i > 0 && hasBaseline(p) && c.Observed != "" && c.Observed == row.Cells[0].Observed:
+			cells = append(cells, asBaseline)
+		default:
+			cells = append(cells, dash(c.Observed))
+		}
+	}
+	return cells
 }
 
 // proofLegend says what the matrix means, which rows it leaves out, and what is
 // wrong.
 func (d *document) proofLegend(p *stats.Proof, left []string) {
 	legend := "T: a source is changed under way; does the receiver see it? P: what vmsplice does to its pipe. S: splice from something else than a plain file. O: what sendfile to a socket returns at its edges. " + proofCount(p)
+	if hasBaseline(p) && len(p.Kernels) > 1 {
+		legend += fmt.Sprintf(" %s: as on %s.", asBaseline, p.Baseline)
+	}
 	if len(left) > 0 {
 		legend += fmt.Sprintf(" Left out, as declared and alike on all kernels: %s.", strings.Join(left, ", "))
 	}

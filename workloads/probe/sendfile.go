@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -153,9 +155,20 @@ func unalignedDatagrams(b *bench) string {
 	var seen []string
 	for _, size := range []int{step, 65_500} {
 		tx, rx := b.udp()
-		seen = append(seen, sendAt(tx, f, from, size)+received(b, rx))
+		seen = append(seen, withReceived(b, sendAt(tx, f, from, size), rx))
 	}
 	return strings.Join(seen, ",")
+}
+
+// withReceived is what was sent and the sizes of the messages that are there,
+// where these are not just what was sent: nothing after an error, or one of all.
+func withReceived(b *bench, sent string, rx int) string {
+	_, err := strconv.Atoi(sent)
+	there := received(b, rx)
+	if there == sent || there == "" && err != nil {
+		return sent
+	}
+	return sent + "(" + there + ")"
 }
 
 // received are the sizes of the messages that are there.
@@ -170,7 +183,7 @@ func received(b *bench, rx int) string {
 		b.fail("recv", err)
 		sizes = append(sizes, fmt.Sprint(n))
 	}
-	return "(" + strings.Join(sizes, "+") + ")"
+	return strings.Join(sizes, "+")
 }
 
 func nothingWanted(b *bench) string {
@@ -185,7 +198,8 @@ func tooMuchWanted(b *bench) string {
 	return sendAt(tx, f, 0, 4<<30) + "," + sendAt(tx, f, math.MaxInt64-1, short)
 }
 
-// records: every step is one.
+// records: every step is one. Where both kinds of socket give the same, it is
+// said once.
 func records(b *bench) string {
 	f := b.file(4 * step)
 	var seen []string
@@ -195,9 +209,9 @@ func records(b *bench) string {
 		if b.err != nil {
 			return ""
 		}
-		seen = append(seen, sendAt(pair[0], f, 0, 100<<10)+received(b, pair[1]))
+		seen = append(seen, withReceived(b, sendAt(pair[0], f, 0, 100<<10), pair[1]))
 	}
-	return strings.Join(seen, ",")
+	return strings.Join(slices.Compact(seen), ",")
 }
 
 // flushedAtTheEnd: more was announced than the file has, so what was sent waits
@@ -211,7 +225,7 @@ func flushedAtTheEnd(b *bench) string {
 	seen := moved(n, err, int64(there))
 	tx, rx = b.udp()
 	n, err = sendfile(tx, f, step/2)
-	return seen + "," + result(n, err) + received(b, rx)
+	return seen + "," + withReceived(b, result(n, err), rx)
 }
 
 // coldFile: what has to be read in arrives whole and in order.
