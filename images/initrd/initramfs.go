@@ -180,7 +180,15 @@ func WithPlan(dst string, initramfs Initramfs, plan []byte) error {
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
-	if err := os.WriteFile(dst, append(base, second...), 0o644); err != nil {
+	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return fmt.Errorf("initramfs with plan: %w", err)
+	}
+	_, err = out.Write(base)
+	if err == nil {
+		_, err = out.Write(second)
+	}
+	if err := errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("initramfs with plan: %w", err)
 	}
 	return nil

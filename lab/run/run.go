@@ -263,8 +263,20 @@ func (s *session) finish() error {
 	if err := report.Headline(s.out, m, result); err != nil {
 		return fmt.Errorf("print the headline: %w", err)
 	}
+	s.progress.say(ownShare(time.Since(s.progress.started)))
 	fmt.Fprintf(s.out, "\nThe whole report and all samples: %s (report.txt, .md, .csv, .json)\n", s.run.Dir())
 	return verdict(m, result)
+}
+
+// ownShare says how much CPU time this process took itself, without QEMU and
+// make, beside the wall time that it ran.
+func ownShare(wall time.Duration) string {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return fmt.Sprintf("the lab's own CPU time: %v", err)
+	}
+	own := time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return fmt.Sprintf("the lab itself took %.1f s of CPU time in %.0f s, %.1f %% (without QEMU and make)", own.Seconds(), wall.Seconds(), 100*own.Seconds()/wall.Seconds())
 }
 
 // verdict is the exit status of a run that was finished.
