@@ -165,8 +165,13 @@ func TransferBytes(chunk int64) int64 { return wholeChunks(chunk, 16<<20, 64) }
 
 // AccountBytes is how much a transfer moves whose copies are counted: enough
 // that the last 4 KiB, which a receiver that discards takes all the same, weigh
-// 0.1 %.
-func AccountBytes(chunk int64) int64 { return wholeChunks(chunk, 4<<20, 16) }
+// 0.1 %. Of a datagram it takes all.
+func (f Family) AccountBytes(chunk int64) int64 {
+	if f.MaxChunk > 0 {
+		return TransferBytes(chunk)
+	}
+	return wholeChunks(chunk, 4<<20, 16)
+}
 
 // wholeChunks is the least multiple of chunk that is as many chunks and bytes.
 func wholeChunks(chunk, bytes, chunks int64) int64 {

@@ -308,13 +308,16 @@ func TestTransferBytes(t *testing.T) {
 }
 
 func TestAccountBytes(t *testing.T) {
+	if got, want := (Family{MaxChunk: 32 << 10}).AccountBytes(4096), TransferBytes(4096); got != want {
+		t.Errorf("of datagrams: %d, want %d", got, want)
+	}
 	for chunk, want := range map[int64]int64{
 		512:      4 << 20,
 		64 << 10: 4 << 20,
 		5000:     (4<<20 + 4999) / 5000 * 5000,
 		1 << 20:  16 << 20,
 	} {
-		if got := AccountBytes(chunk); got != want {
+		if got := (Family{}).AccountBytes(chunk); got != want {
 			t.Errorf("AccountBytes(%d) = %d, want %d", chunk, got, want)
 		}
 	}

@@ -48,13 +48,13 @@ func accountCell(a *account.Account, b *bench, id cellID) []wire.Sample {
 	f := b.family
 	c, err := copypath.Open(f, id.method, id.chunk, b.src)
 	if err == nil {
-		err = c.Warm(copypath.AccountBytes(id.chunk))
+		err = c.Warm(f.AccountBytes(id.chunk))
 	}
 	var samples []wire.Sample
 	for _, sink := range f.Sinks {
-		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: f.Delivered(copypath.AccountBytes(id.chunk))}
+		s := wire.Sample{Path: f.Path(id.method), Schedule: wire.ScheduleLockstep, Sink: sink, Chunk: id.chunk, Bytes: f.Delivered(f.AccountBytes(id.chunk))}
 		if err == nil {
-			err = accountTransfer(a, b.idle, c, &s)
+			err = accountTransfer(a, b, c, &s)
 		}
 		if err != nil {
 			s.Error = err.Error()
@@ -89,12 +89,12 @@ func counted(a *account.Account, idle *idler, run func() copypath.Status) (accou
 }
 
 // accountTransfer counts one transfer.
-func accountTransfer(a *account.Account, idle *idler, c *copypath.Cell, s *wire.Sample) error {
-	n := copypath.AccountBytes(c.Chunk())
+func accountTransfer(a *account.Account, b *bench, c *copypath.Cell, s *wire.Sample) error {
+	n := b.family.AccountBytes(c.Chunk())
 	if err := c.Prepare(s.Schedule, n); err != nil {
 		return err
 	}
-	copies, err := counted(a, idle, func() copypath.Status {
+	copies, err := counted(a, b.idle, func() copypath.Status {
 		_, status := c.Lockstep(n, s.Sink)
 		return status
 	})
