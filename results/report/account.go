@@ -118,6 +118,12 @@ func accountLegend(r *stats.Result) string {
 	if has(func(a stats.Account) bool { return a.Referenced > 0 }) {
 		parts = append(parts, "ref: skbs hold the source's own pages, elsewhere they don't"+cipherPages(has))
 	}
+	if has(func(a stats.Account) bool { return a.Headers > 0 }) {
+		parts = append(parts, "headers before what is delivered are left out, though not of the instructions")
+	}
+	if has(func(a stats.Account) bool { return strings.Contains(store.Family(a.Workload), "-cold-") }) {
+		parts = append(parts, "where the source is cold, its disk's driver copies once more, into the page cache, and no probe sees it")
+	}
 	if has(func(a stats.Account) bool { return a.Refused }) {
 		parts = append(parts, "refused: the kernel doesn't offer this, as it declares")
 	}

@@ -421,3 +421,22 @@ func TestSelftestsGolden(t *testing.T) {
 	}
 	golden(t, "selftests.txt", buf.Bytes())
 }
+
+// What an account doesn't count is said where such a path is in it, and there
+// alone.
+func TestAccountLegendSaysWhatIsNotCounted(t *testing.T) {
+	const headers, disk = "headers before what is delivered are left out", "its disk's driver copies once more"
+	for _, tc := range []struct {
+		account stats.Account
+		want    [2]bool
+	}{
+		{stats.Account{Workload: "file-tcp/sendfile", Copies: 1}, [2]bool{false, false}},
+		{stats.Account{Workload: "small-tcp/sendfile", Copies: 1, Headers: 0.1}, [2]bool{true, false}},
+		{stats.Account{Workload: "xfs-cold-tcp/sendfile", Copies: 1}, [2]bool{false, true}},
+	} {
+		legend := accountLegend(&stats.Result{Accounts: []stats.Account{tc.account}})
+		if got := [2]bool{strings.Contains(legend, headers), strings.Contains(legend, disk)}; got != tc.want {
+			t.Errorf("%s: %q", tc.account.Workload, legend)
+		}
+	}
+}

@@ -78,7 +78,8 @@ func (a *Account) count(s store.Sample) {
 	per := func(name string) float64 { return float64(s.Metrics[name]) / float64(s.Bytes) }
 	const mib = 1 << 20
 	a.Syscalls, a.Skbs, a.Fragments = mib*per(wire.MetricSyscalls), mib*per(wire.MetricSkbs), mib*per(wire.MetricFragments)
-	a.Copies, a.User, a.Referenced = per(wire.MetricCopied), per(wire.MetricUserCopied), per(wire.MetricReferenced)
+	a.Headers = per(wire.MetricHeaderCopied)
+	a.Copies, a.User, a.Referenced = per(wire.MetricCopied)-a.Headers, per(wire.MetricUserCopied)-a.Headers, per(wire.MetricReferenced)
 	for name := range s.Metrics {
 		if function, ok := strings.CutPrefix(name, wire.MetricCopied+"/"); ok {
 			if a.ByFunction == nil {
@@ -102,8 +103,9 @@ func (a *Account) compare(r *Result, c *counter) {
 	}
 	for _, u := range r.UserCopies {
 		if u.Condition == c.m.Conditions[0].Name && u.Kernel == a.Kernel && (Key{Workload: u.Workload, Sink: u.Sink, Chunk: u.Chunk}) == a.row() {
-			a.Model = &u.Copies
-			a.Disagree = math.Abs(u.Copies-a.User) > modelTolerance
+			model := u.Copies - a.Headers
+			a.Model = &model
+			a.Disagree = math.Abs(model-a.User) > modelTolerance
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"splicelab/results/store"
+	"splicelab/workloads/wire"
 )
 
 // account gives a kernel one sample of an account boot: bytes copied, of user
@@ -115,6 +116,20 @@ func TestAccountAgainstTheCPUModels(t *testing.T) {
 	b.add(lock("base", "plain", "read"), 1, 500)
 	if a := b.count().Accounts[0]; a.Model != nil || a.Disagree {
 		t.Errorf("without the second model: %+v", a)
+	}
+}
+
+// Headers go before what is delivered: their copies are none of its, by the
+// probes or by the CPU models.
+func TestHeadersAreNotCounted(t *testing.T) {
+	b := newBed("base")
+	b.declare("base", sendfile, store.Copies{PerByte: 1})
+	b.account("base", sendfile, "read", 1600, 1600, 0).Metrics[wire.MetricHeaderCopied] = 600
+	b.add(lock("base", "plain", "read"), 1, 500)
+	b.add(lock("base", "erms", "read"), 1, 500+1.6*875)
+	a := b.count().Accounts[0]
+	if !near(a.Copies, 1) || !near(a.User, 1) || !near(a.Headers, 0.6) || a.Model == nil || !near(*a.Model, 1) || a.Contradicts || a.Disagree {
+		t.Errorf("%+v, model %v", a, a.Model)
 	}
 }
 

@@ -130,6 +130,9 @@ type Account struct {
 	Copies     float64            `json:"copies"`
 	ByFunction map[string]float64 `json:"by_function,omitempty"`
 	User       float64            `json:"user"`
+	// Headers is what copies of headers, which go before what is delivered,
+	// would add to Copies and User. ByFunction has them.
+	Headers float64 `json:"headers,omitempty"`
 	// Referenced is how many of the bytes went into skbs by reference.
 	Referenced float64 `json:"by_reference"`
 	// Syscalls are the system calls of both sides per MiB. Skbs are the packets

@@ -24,19 +24,22 @@ type Cell struct {
 	src    *Source
 
 	receive receiver // nil: nobody receives
+	round   int64    // bytes after which a transfer starts the source over
 
-	tx, rx int      // where the sender writes, where the receiver reads
-	out    int      // the sink's file; -1 where the sink is none
-	pipe   [2]int   // splice's pipe: read end, write end
-	ring   *ring    // io_uring's; nil where there is none
-	user   []byte   // the source in user memory
-	buf    []byte   // the sender's user memory, for read-send
-	in     []byte   // the receiver's
-	feeder int      // where a proxy's bytes are written
-	from   int      // where it takes them from
-	copy   [2]int   // tee's second pipe
-	fan    []ends   // of user-tee-tcp
-	sent   int64    // bytes, where a check counts them
+	tx, rx int    // where the sender writes, where the receiver reads
+	out    int    // the sink's file; -1 where the sink is none
+	pipe   [2]int // splice's pipe: read end, write end
+	ring   *ring  // io_uring's; nil where there is none
+	user   []byte // the source in user memory
+	buf    []byte // the sender's user memory, for read-send
+	in     []byte // the receiver's
+	feeder int    // where a proxy's bytes are written
+	from   int    // where it takes them from
+	copy   [2]int // tee's second pipe
+	fan    []ends // of user-tee-tcp
+	sent   int64  // bytes, where a check counts them
+	docs   *documents
+	fresh  int64    // where the file is mapped anew; 0: nowhere
 	fds    []int    // to be closed
 	maps   [][]byte // to be unmapped
 }
@@ -49,7 +52,7 @@ type ends struct {
 
 // Open connects a cell. The caller closes it.
 func Open(f Family, m Method, chunk int64, src *Source) (*Cell, error) {
-	c := &Cell{family: f, method: m, chunk: chunk, src: src, user: src.User, receive: f.receiver(m), out: -1, pipe: [2]int{-1, -1}}
+	c := &Cell{family: f, method: m, chunk: chunk, src: src, user: src.User, receive: f.receiver(m), round: f.round(chunk), out: -1, pipe: [2]int{-1, -1}}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s, chunk %d: %w", f.Path(m), chunk, err), c.Close())
 	}
@@ -58,10 +61,10 @@ func Open(f Family, m Method, chunk int64, src *Source) (*Cell, error) {
 
 func (c *Cell) open() error {
 	var err error
-	if c.buf, err = c.memory(c.chunk); err != nil {
+	if c.buf, err = c.chunkMemory(); err != nil {
 		return err
 	}
-	if c.in, err = c.memory(c.chunk); err != nil {
+	if c.in, err = c.chunkMemory(); err != nil {
 		return err
 	}
 	if c.pipe, err = c.newPipe(); err != nil {
@@ -79,7 +82,11 @@ func (c *Cell) Close() error {
 	for _, b := range c.maps {
 		errs = append(errs, unix.Munmap(b))
 	}
-	c.fds, c.maps, c.ring, c.user, c.buf, c.in = nil, nil, nil, nil, nil, nil
+	if c.docs != nil {
+		errs = append(errs, c.docs.remove())
+	}
+	errs = append(errs, c.unmapFresh().Err())
+	c.fds, c.maps, c.ring, c.user, c.buf, c.in, c.docs = nil, nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -91,6 +98,16 @@ func (c *Cell) memory(n int64) ([]byte, error) {
 	}
 	c.maps = append(c.maps, b)
 	return b, nil
+}
+
+// chunkMemory returns memory for a chunk. The family's header has room before
+// it.
+func (c *Cell) chunkMemory() ([]byte, error) {
+	b, err := c.memory(c.family.header + c.chunk)
+	if err != nil {
+		return nil, err
+	}
+	return b[c.family.header:], nil
 }
 
 // newPipe returns a pipe of max(64 KiB, 2 × chunk).
@@ -113,10 +130,7 @@ func (c *Cell) sizePipe(fd int) error {
 
 // span returns where the chunk at position pos of a transfer lies in the
 // source, which a long transfer goes through more than once.
-func (c *Cell) span(pos int64) int64 { return pos % c.round() }
-
-// round is the whole chunks of the source, in bytes.
-func (c *Cell) round() int64 { return SourceBytes / c.chunk * c.chunk }
+func (c *Cell) span(pos int64) int64 { return pos % c.round }
 
 // keep returns how many bytes of the chunk at pos the receiver needs: none of
 // a chunk that is thrown away, but the transfer's last ones are compared.
@@ -156,6 +170,19 @@ func (c *Cell) Method() string { return c.method.Name }
 
 // Chunk is the length of one call, in bytes.
 func (c *Cell) Chunk() int64 { return c.chunk }
+
+// TransferBytes is how much one transfer moves.
+func (c *Cell) TransferBytes() int64 { return c.family.TransferBytes(c.chunk) }
+
+// HeaderCopied is how many bytes of headers the CPU copies, into the socket and
+// out of it, while n bytes are moved: headers are no part of these.
+func (c *Cell) HeaderCopied(n int64, sink string) int64 {
+	copies := int64(2)
+	if sink == wire.SinkDiscard {
+		copies = 1
+	}
+	return copies * c.family.header * (n / c.chunk)
+}
 
 // Fed reports whether a feeder is one of the cell's sides.
 func (c *Cell) Fed() bool { return c.family.feed != nil }
@@ -215,7 +242,7 @@ func (c *Cell) Lockstep(n int64, sink string) (Sides, Status) {
 // keep bytes each. What the loop itself does is part of every figure, so that it
 // does little; a feeder makes the loop another one.
 func (c *Cell) chunks(pos, end, keep int64) (Sides, Status) {
-	send, receive, chunk, round := c.method.send, c.receive, c.chunk, c.round()
+	send, receive, chunk, round := c.method.send, c.receive, c.chunk, c.round
 	if c.family.feed != nil {
 		return c.fedChunks(pos, end, keep)
 	}
@@ -331,9 +358,9 @@ type Receiver struct{ cell Cell }
 // NewReceiver returns a receiver for cells of a method, on a connection that
 // was opened elsewhere; Close closes it.
 func NewReceiver(f Family, m Method, fd int, chunk int64) (*Receiver, error) {
-	r := &Receiver{Cell{family: f, method: m, chunk: chunk, receive: f.receiver(m), rx: fd, out: -1, fds: []int{fd}}}
+	r := &Receiver{Cell{family: f, method: m, chunk: chunk, receive: f.receiver(m), round: f.round(chunk), rx: fd, out: -1, fds: []int{fd}}}
 	var err error
-	if r.cell.in, err = r.cell.memory(chunk); err != nil {
+	if r.cell.in, err = r.cell.chunkMemory(); err != nil {
 		return nil, errors.Join(fmt.Errorf("the receiver's buffer: %w", err), r.Close())
 	}
 	return r, nil

@@ -52,6 +52,12 @@ type Family struct {
 	// FS is the file system of the source, as package sourcefs names it; empty:
 	// tmpfs.
 	FS string
+	// Once is for a family whose transfers take no byte of the source twice: the
+	// most chunks that one takes; 0: any number, any number of times.
+	Once int64
+	// header is the length of what goes before each chunk, in bytes, and is no
+	// part of what is delivered.
+	header int64
 	// Schedules are those that the family has; nil means all that its
 	// connection allows. A sink that
 	// nobody receives from leaves a second process nothing to do.
@@ -101,6 +107,24 @@ func (f Family) SetUp() error {
 // sent.
 func (f Family) Delivered(n int64) int64 { return n * max(1, f.Fan) }
 
+// round is how much of the source, in whole chunks, is sent before it starts
+// over, in bytes.
+func (f Family) round(chunk int64) int64 {
+	chunks := SourceBytes / chunk
+	if f.Once > 0 {
+		chunks = min(chunks, f.Once)
+	}
+	return chunks * chunk
+}
+
+// TransferBytes is how much one transfer of the family moves.
+func (f Family) TransferBytes(chunk int64) int64 {
+	if f.Once > 0 {
+		return f.round(chunk)
+	}
+	return TransferBytes(chunk)
+}
+
 // Takes reports whether the family is measured at that chunk size.
 func (f Family) Takes(chunk int64) bool { return f.MaxChunk == 0 || chunk <= f.MaxChunk }
 
@@ -127,10 +151,10 @@ func (f Family) Path(m Method) string { return f.Name + "/" + m.Name }
 // Families returns all families, in the order of reports.
 func Families() []Family {
 	return []Family{
-		fileTCP(), ext4TCP(), xfsTCP(), fileUnix(), userPipe(),
+		fileTCP(), ext4TCP(), xfsTCP(), ext4ColdTCP(), xfsColdTCP(), fileRemapTCP(), smallTCP(), fileUnix(), userPipe(),
 		userFIFO(), hugePipe(), pipeUser(), filePipe(), userPipeFile(), tcpPipeFile(), fileFile(), fileNull(),
 		fileUringTCP(), userUringTCP(), fileAlg(),
-		fileUDP(), userTCP(), tcpPipeTCP(), userTeeTCP(), fileKTLS(), fileVeth(), fileVethNoSG(), fileUDPDummy(),
+		fileUDP(), userTCP(), hugeTCP(), tcpPipeTCP(), userTeeTCP(), fileKTLS(), fileVeth(), fileVethNoSG(), fileUDPDummy(),
 	}
 }
 

@@ -31,7 +31,7 @@ func openSource(t testing.TB) *Source {
 // needsVM reports whether a family needs what not every host's kernel has; a
 // test in VMs runs it there (lab/run).
 func needsVM(f Family) bool {
-	return slices.Contains([]string{"file-alg", "huge-pipe", "file-ktls", "file-veth", "file-veth-nosg", "file-udp-dummy"}, f.Name)
+	return slices.Contains([]string{"file-alg", "huge-pipe", "huge-tcp", "ext4-cold-tcp", "xfs-cold-tcp", "file-ktls", "file-veth", "file-veth-nosg", "file-udp-dummy"}, f.Name)
 }
 
 // eachCell opens every method of every family at the chunk sizes that differ
@@ -68,7 +68,7 @@ func eachCell(t *testing.T, chunks []int64, do func(t *testing.T, c *Cell)) {
 
 func TestEveryPathDeliversTheSource(t *testing.T) {
 	eachCell(t, []int64{3000, 70000, 256 << 10}, func(t *testing.T, c *Cell) {
-		if err := c.Warm(TransferBytes(c.chunk)); err != nil {
+		if err := c.Warm(c.TransferBytes()); err != nil {
 			t.Fatal(err)
 		}
 		for _, sink := range c.family.Sinks {
@@ -91,7 +91,7 @@ func TestEveryPathDeliversTheSource(t *testing.T) {
 func TestCheckFailsBeforeATransfer(t *testing.T) {
 	eachCell(t, []int64{64 << 10}, func(t *testing.T, c *Cell) {
 		n := TransferBytes(c.chunk)
-		if err := errors.Join(c.Warm(TransferBytes(c.chunk)), c.Prepare(wire.ScheduleLockstep, n)); err != nil {
+		if err := errors.Join(c.Warm(c.TransferBytes()), c.Prepare(wire.ScheduleLockstep, n)); err != nil {
 			t.Fatal(err)
 		}
 		err := c.Check(n)
@@ -208,7 +208,7 @@ func TestTooLargeAChunk(t *testing.T) {
 				if chunk > f.MaxChunk {
 					want = unix.EMSGSIZE
 				}
-				if err := c.Warm(TransferBytes(c.chunk)); !errors.Is(err, want) || f.Takes(chunk) != (want == nil) {
+				if err := c.Warm(c.TransferBytes()); !errors.Is(err, want) || f.Takes(chunk) != (want == nil) {
 					t.Errorf("%s, chunk %d: got %v, want %v", f.Path(m), chunk, err, want)
 				}
 				c.Close()
@@ -268,7 +268,7 @@ func TestWarmFailsOnASpoiltFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.Warm(TransferBytes(c.chunk)); !errors.Is(err, ErrIntegrity) {
+	if err := c.Warm(c.TransferBytes()); !errors.Is(err, ErrIntegrity) {
 		t.Errorf("got %v, want %v", err, ErrIntegrity)
 	}
 }

@@ -23,9 +23,12 @@ func sendSendfile(c *Cell, off, n int64) Status {
 	return ok
 }
 
-func sendSplice(c *Cell, off, n int64) Status {
+func sendSplice(c *Cell, off, n int64) Status { return spliceFile(c, c.src.File, off, n) }
+
+// spliceFile splices n bytes from off of a file through the cell's pipe.
+func spliceFile(c *Cell, file int, off, n int64) Status {
 	for end := off + n; off < end; {
-		filled, st := sysSplice(c.src.File, &off, c.pipe[1], end-off, 0)
+		filled, st := sysSplice(file, &off, c.pipe[1], end-off, 0)
 		if st.failed() {
 			return st
 		}
@@ -41,9 +44,13 @@ func sendSplice(c *Cell, off, n int64) Status {
 	return ok
 }
 
-func sendReadSend(c *Cell, off, n int64) Status {
+func sendReadSend(c *Cell, off, n int64) Status { return readSend(c, c.src.File, off, n) }
+
+// readSend reads n bytes from off of a file into the cell's memory and sends them
+// from there.
+func readSend(c *Cell, file int, off, n int64) Status {
 	for end := off + n; off < end; {
-		got, st := sysPread(c.src.File, c.buf[:end-off], off)
+		got, st := sysPread(file, c.buf[:end-off], off)
 		if st.failed() {
 			return st
 		}

@@ -24,6 +24,14 @@ func hugePipe() Family {
 const hugePagesFile = "/sys/kernel/mm/transparent_hugepage/enabled"
 
 func connectHugePipe(c *Cell) error {
+	if err := c.useHugePages(); err != nil {
+		return err
+	}
+	return connectPipe(c)
+}
+
+// useHugePages puts the cell's user memory on huge pages.
+func (c *Cell) useHugePages() error {
 	// A machine of less than 512 MiB begins with never (hugepage_init).
 	if err := os.WriteFile(hugePagesFile, []byte("madvise"), 0); err != nil {
 		return fmt.Errorf("allow huge pages: %w", err)
@@ -34,7 +42,7 @@ func connectHugePipe(c *Cell) error {
 	}
 	copy(huge, c.src.User)
 	c.user = huge
-	return connectPipe(c)
+	return nil
 }
 
 // hugeMemory returns n bytes, whole huge pages, on huge pages, until Close. A

@@ -30,7 +30,7 @@ func openCell(t *testing.T, family, method string, chunk int64) *Cell {
 			t.Error(err)
 		}
 	})
-	if err := c.Warm(TransferBytes(c.chunk)); err != nil {
+	if err := c.Warm(c.TransferBytes()); err != nil {
 		t.Fatal(err)
 	}
 	return c

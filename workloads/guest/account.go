@@ -102,5 +102,8 @@ func accountTransfer(a *account.Account, b *bench, c *copypath.Cell, s *wire.Sam
 		return err
 	}
 	s.Metrics = copies.Metrics()
+	if n := c.HeaderCopied(n, s.Sink); n > 0 {
+		s.Metrics[wire.MetricHeaderCopied] = n
+	}
 	return c.Check(n)
 }

@@ -173,7 +173,7 @@ func (w *worker) cell(id cellID) []wire.Sample {
 	var samples []wire.Sample
 	c, err := copypath.Open(w.family, m, chunk, w.src)
 	if err == nil {
-		err = c.Warm(copypath.TransferBytes(chunk))
+		err = c.Warm(c.TransferBytes())
 	}
 	if err == nil {
 		err = rehearse(c, w.family.Sinks)
@@ -184,7 +184,7 @@ func (w *worker) cell(id cellID) []wire.Sample {
 		}
 		for _, sink := range w.family.Sinks {
 			for rep := range w.plan.Reps {
-				s := wire.Sample{Path: w.family.Path(m), Schedule: schedule, Sink: sink, Chunk: chunk, Rep: rep, Bytes: w.family.Delivered(copypath.TransferBytes(chunk))}
+				s := wire.Sample{Path: w.family.Path(m), Schedule: schedule, Sink: sink, Chunk: chunk, Rep: rep, Bytes: w.family.Delivered(w.family.TransferBytes(chunk))}
 				if err == nil {
 					// A torn transfer leaves bytes behind that would spoil
 					// every later one of the cell: it fails them too.
@@ -206,7 +206,7 @@ func (w *worker) cell(id cellID) []wire.Sample {
 }
 
 func (w *worker) transfer(c *copypath.Cell, s *wire.Sample) error {
-	if err := c.Prepare(s.Schedule, copypath.TransferBytes(c.Chunk())); err != nil {
+	if err := c.Prepare(s.Schedule, c.TransferBytes()); err != nil {
 		return err
 	}
 	switch s.Schedule {
@@ -224,7 +224,7 @@ func (w *worker) lockstep(c *copypath.Cell, s *wire.Sample) error {
 	if err := errors.Join(halfSecond(), w.idle.pause(), w.meter.start()); err != nil {
 		return err
 	}
-	n := copypath.TransferBytes(c.Chunk())
+	n := c.TransferBytes()
 	sides, status := c.Lockstep(n, s.Sink)
 	r, err := w.meter.stop()
 	if err := errors.Join(status.Err(), err, w.idle.resume()); err != nil {

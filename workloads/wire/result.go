@@ -93,6 +93,9 @@ const (
 	MetricUserCopied = "user_copied_bytes"  // of these, from or to user memory
 	MetricReferences = "pages_by_reference" // how often pages were put into an skb by reference
 	MetricReferenced = "bytes_by_reference" // how much they held
+	// Of the copied bytes, all from or to user memory, those of headers, which
+	// are no bytes delivered; missing where there are none.
+	MetricHeaderCopied = "header_copied_bytes"
 
 	MetricSyscalls  = "syscalls"      // made by the measuring thread
 	MetricSkbs      = "skbs"          // packets with payload in fragments, handed to a network device's receive path
