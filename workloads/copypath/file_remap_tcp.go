@@ -16,6 +16,10 @@ func fileRemapTCP() Family {
 	f.Methods = []Method{
 		{Name: "mmap-send", About: "mmap(2) of all that a transfer sends, send(2) of each chunk from it, munmap(2)", send: sendRemapped},
 		{Name: "mmap-chunk-send", About: "mmap(2) of the chunk, send(2), munmap(2)", send: sendMappedChunk},
+		{Name: "mmap-populate-send", About: "mmap(2) of the chunk with MAP_POPULATE, send(2), munmap(2)", send: func(c *Cell, off, n int64) Status {
+			skip := off & int64(unix.Getpagesize()-1)
+			return sendMapped(c.tx, c.src.File, off-skip, skip, n, unix.MAP_POPULATE)
+		}},
 	}
 	f.tune = func(c *Cell, schedule string) error {
 		return errors.Join(tuneTCP(c, schedule), c.unmapFresh().Err())
