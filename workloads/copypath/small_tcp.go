@@ -32,6 +32,7 @@ func smallTCP() Family {
 			{Name: "sendfile", About: "send(2) of the header with MSG_MORE, sendfile(2)", send: answerSendfile, check: checkAnswer},
 			{Name: "splice", About: "send(2) of the header with MSG_MORE, splice(2) from the file into a pipe, and from the pipe to the socket", send: answerSplice, check: checkAnswer},
 			{Name: "read-send", About: "send(2) of the header with MSG_MORE, pread(2) into user memory, send(2)", send: answerReadSend, check: checkAnswer},
+			{Name: "read-send-once", About: "pread(2) into user memory behind the header, one send(2) of both", send: answerOnce, check: checkAnswer},
 			{Name: "mmap-send", About: "send(2) of the header with MSG_MORE, mmap(2), send(2), munmap(2)", send: answerMmapSend, check: checkAnswer},
 		},
 		Once:    smallFiles,
@@ -100,9 +101,9 @@ func (d *documents) header(off int64) []byte {
 	return d.headers[i : i+headerBytes]
 }
 
-// answer opens the file at off of the source, asks for its length and sends the
-// header. The caller closes the file.
-func (c *Cell) answer(off int64) (file int, length int64, st Status) {
+// openFile opens the file at off of the source and asks for its length. The
+// caller closes it.
+func (c *Cell) openFile(off int64) (file int, length int64, st Status) {
 	fd := syscall6(unix.SYS_OPEN, c.docs.path(off), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0, 0)
 	if fd < 0 {
 		return -1, 0, Status{Op: "open", Errno: unix.Errno(-fd)}
@@ -111,8 +112,20 @@ func (c *Cell) answer(off int64) (file int, length int64, st Status) {
 	if r := syscall6(unix.SYS_FSTAT, uintptr(fd), uintptr(unsafe.Pointer(&about)), 0, 0, 0, 0); r < 0 {
 		return int(fd), 0, Status{Op: "fstat", Errno: unix.Errno(-r)}
 	}
-	h := c.docs.header(off)
-	return int(fd), about.Size, moved("send MSG_MORE", move(unix.SYS_SENDTO, uintptr(c.tx), addr(h), headerBytes, unix.MSG_MORE))
+	if about.Size != c.chunk { // there is room for no more, and less would be another path
+		return int(fd), 0, Status{Op: "fstat: the file isn't of one chunk", Errno: unix.EBADMSG}
+	}
+	return int(fd), about.Size, ok
+}
+
+// answer opens the file at off of the source and sends its header. The caller
+// closes it.
+func (c *Cell) answer(off int64) (file int, length int64, st Status) {
+	file, length, st = c.openFile(off)
+	if st.failed() {
+		return file, length, st
+	}
+	return file, length, moved("send MSG_MORE", move(unix.SYS_SENDTO, uintptr(c.tx), addr(c.docs.header(off)), headerBytes, unix.MSG_MORE))
 }
 
 // closed closes a file after a step that ended with st.
@@ -150,12 +163,31 @@ func answerReadSend(c *Cell, off, _ int64) Status {
 	return closed(file, st)
 }
 
+func answerOnce(c *Cell, off, _ int64) Status {
+	file, length, st := c.openFile(off)
+	for at := int64(0); at < length && !st.failed(); {
+		var got int64
+		got, st = sysPread(file, c.buf[at:length], at)
+		at += got
+	}
+	if !st.failed() {
+		copy(headOf(c.buf), c.docs.header(off))
+		st = moved("send", move(unix.SYS_SENDTO, uintptr(c.tx), addr(c.buf)-headerBytes, uintptr(headerBytes+length), 0))
+	}
+	return closed(file, st)
+}
+
 func answerMmapSend(c *Cell, off, _ int64) Status {
 	file, length, st := c.answer(off)
 	if !st.failed() {
 		st = sendMapped(c.tx, file, 0, 0, length, 0)
 	}
 	return closed(file, st)
+}
+
+// headOf is the room for a header before what chunkMemory returned.
+func headOf(b []byte) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), -headerBytes)), headerBytes)
 }
 
 // receiveAnswer receives the header with the file, as a client does.
@@ -174,8 +206,7 @@ func receiveAnswer(c *Cell, _, n, keep int64) Status {
 // received.
 func checkAnswer(c *Cell, off, n int64) error {
 	if n == c.chunk {
-		got := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(c.in)), -headerBytes)), headerBytes)
-		if want := c.docs.header(off); !bytes.Equal(got, want) {
+		if got, want := headOf(c.in), c.docs.header(off); !bytes.Equal(got, want) {
 			return fmt.Errorf("%w: the header before the source's byte %d arrived as %q, was %q", ErrIntegrity, off, got, want)
 		}
 	}

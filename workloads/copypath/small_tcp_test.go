@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -69,14 +68,23 @@ func TestSmallFilesAreClosedAndRemoved(t *testing.T) {
 	}
 }
 
-func TestAMissingSmallFileFails(t *testing.T) {
-	c := openCell(t, "small-tcp", "sendfile", 4096)
-	name := unix.BytePtrToString((*byte)(unsafe.Pointer(&c.docs.paths[0])))
-	if err := os.Remove(name); err != nil {
-		t.Fatal(err)
-	}
-	if _, st := c.Lockstep(c.chunk, wire.SinkRead); !errors.Is(st.Err(), unix.ENOENT) {
-		t.Errorf("got %v, want ENOENT", st.Err())
+func TestASmallFileThatChangedFails(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(file string) error
+		want   unix.Errno
+	}{
+		{"gone", os.Remove, unix.ENOENT},
+		{"longer", func(file string) error { return os.Truncate(file, 1<<20) }, unix.EBADMSG},
+		{"empty", func(file string) error { return os.Truncate(file, 0) }, unix.EBADMSG},
+	} {
+		c := openCell(t, "small-tcp", "read-send-once", 4096)
+		if err := tc.change(unix.BytePtrToString(&c.docs.paths[0])); err != nil {
+			t.Fatal(err)
+		}
+		if _, st := c.Lockstep(c.chunk, wire.SinkRead); !errors.Is(st.Err(), tc.want) {
+			t.Errorf("%s: got %v, want %v", tc.name, st.Err(), tc.want)
+		}
 	}
 }
 
