@@ -33,6 +33,11 @@ func cold(f Family, name, fs string) Family {
 	f.tune = func(c *Cell, schedule string) error {
 		return errors.Join(tuneTCP(c, schedule), c.src.chill())
 	}
+	for i := range f.Methods {
+		if f.Methods[i].Name == "mmap-send" {
+			f.Methods[i].About = "send(2) from a shared mapping of the file, mapped beforehand and not touched: page faults are in the figures"
+		}
+	}
 	return f
 }
 

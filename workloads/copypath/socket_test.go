@@ -21,7 +21,7 @@ func openCell(t *testing.T, family, method string, chunk int64) *Cell {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Open(f, m, chunk, openSource(t))
+	c, err := Open(withFewChunks(f), m, chunk, openSource(t))
 	if err != nil {
 		t.Fatal(err)
 	}
