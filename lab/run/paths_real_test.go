@@ -30,7 +30,7 @@ func everyPath(t *testing.T, line string) {
 	if testing.Short() { // make test; make test-all runs all of them on all kernels
 		// Those that the unit tests leave to a VM.
 		families = slices.DeleteFunc(families, func(f copypath.Family) bool {
-			return !slices.Contains([]string{"file-alg", "huge-pipe", "huge-tcp", "ext4-cold-tcp", "xfs-cold-tcp", "file-ktls", "file-veth", "file-veth-nosg", "file-udp-dummy"}, f.Name)
+			return !slices.Contains([]string{"file-alg", "huge-pipe", "huge-tcp", "ext4-cold-tcp", "xfs-cold-tcp", "file-ktls", "file-veth", "file-veth-nosg", "file-udp-dummy", "user-alg", "ext4-ext4", "xfs-xfs"}, f.Name)
 		})
 		kernels = []config.Kernel{named(t, "base")}
 	}

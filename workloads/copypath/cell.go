@@ -42,6 +42,8 @@ type Cell struct {
 	fresh  int64    // where the file is mapped anew; 0: nowhere
 	fds    []int    // to be closed
 	maps   [][]byte // to be unmapped
+	parts  bool     // of a pipe's part the sender takes all but the last out
+	taken  int64    // bytes of the chunk that it took
 }
 
 // ends are those of one of several connections, and the receiver's memory.
@@ -110,7 +112,7 @@ func (c *Cell) chunkMemory() ([]byte, error) {
 	return b[c.family.header:], nil
 }
 
-// newPipe returns a pipe of max(64 KiB, 2 × chunk).
+// newPipe returns a pipe of max(64 KiB, 2 × chunk), or of the default size.
 func (c *Cell) newPipe() ([2]int, error) {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
@@ -121,6 +123,9 @@ func (c *Cell) newPipe() ([2]int, error) {
 }
 
 func (c *Cell) sizePipe(fd int) error {
+	if c.family.DefaultPipe {
+		return nil
+	}
 	size := max(64<<10, 2*c.chunk)
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, int(size)); err != nil {
 		return fmt.Errorf("set the pipe's size to %d bytes: %w", size, err)
@@ -159,8 +164,17 @@ func (c *Cell) Prepare(schedule string, n int64) error {
 	if c.out < 0 {
 		return nil
 	}
-	if _, err := unix.Pwrite(c.out, tail, c.span(n-c.chunk)+c.chunk-int64(len(tail))); err != nil {
+	at := c.span(n-c.chunk) + c.chunk - int64(len(tail))
+	if _, err := unix.Pwrite(c.out, tail, at); err != nil {
 		return fmt.Errorf("wipe the sink's end: %w", err)
+	}
+	if !c.family.Writes {
+		return nil
+	}
+	// A page that must be written back first is no part of sharing its blocks.
+	const whole = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	if err := unix.SyncFileRange(c.out, at, int64(len(tail)), whole); err != nil {
+		return fmt.Errorf("write the sink's end back: %w", err)
 	}
 	return nil
 }

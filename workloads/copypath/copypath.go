@@ -58,14 +58,18 @@ type Family struct {
 	// header is the length of what goes before each chunk, in bytes, and is no
 	// part of what is delivered.
 	header int64
+	// Writes says that the sink is a file on FS, which stays writable then.
+	Writes bool
+	// DefaultPipe leaves pipes as pipe(2) makes them: 64 KiB.
+	DefaultPipe bool
 	// Schedules are those that the family has; nil means all that its
 	// connection allows. A sink that
 	// nobody receives from leaves a second process nothing to do.
 	Schedules []string
-	// MaxChunk is the largest chunk that the family takes, in bytes; 0: any.
-	// TooLarge says why there is one.
-	MaxChunk int64
-	TooLarge string
+	// MaxChunk is the largest chunk that the family takes, in bytes, and Block
+	// what all of them are multiples of; 0: any. NotTaken says why.
+	MaxChunk, Block int64
+	NotTaken        string
 	// Fan is how many receivers get each byte; 0 means one.
 	Fan int64
 	// setUp makes what all cells of the family share; nil where they share
@@ -126,7 +130,9 @@ func (f Family) TransferBytes(chunk int64) int64 {
 }
 
 // Takes reports whether the family is measured at that chunk size.
-func (f Family) Takes(chunk int64) bool { return f.MaxChunk == 0 || chunk <= f.MaxChunk }
+func (f Family) Takes(chunk int64) bool {
+	return (f.MaxChunk == 0 || chunk <= f.MaxChunk) && chunk%max(1, f.Block) == 0
+}
 
 // Method returns the method of that name.
 func (f Family) Method(name string) (Method, error) {
@@ -153,7 +159,8 @@ func Families() []Family {
 	return []Family{
 		fileTCP(), ext4TCP(), xfsTCP(), ext4ColdTCP(), xfsColdTCP(), fileRemapTCP(), smallTCP(), fileUnix(), userPipe(),
 		userFIFO(), hugePipe(), pipeUser(), filePipe(), userPipeFile(), tcpPipeFile(), fileFile(), fileNull(),
-		fileUringTCP(), userUringTCP(), fileAlg(),
+		ext4Ext4(), xfsXFS(), userPipe64k(), filePipe64kTCP(),
+		fileUringTCP(), userUringTCP(), fileAlg(), userAlg(),
 		fileUDP(), userTCP(), hugeTCP(), tcpPipeTCP(), userTeeTCP(), fileKTLS(), fileVeth(), fileVethNoSG(), fileUDPDummy(),
 	}
 }

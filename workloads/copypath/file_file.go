@@ -29,6 +29,14 @@ func connectFile(c *Cell) (err error) {
 		return fmt.Errorf("make the sink's file in %s: %w", c.src.Dir, err)
 	}
 	c.fds = append(c.fds, c.out)
+	if !c.family.Writes {
+		return nil
+	}
+	// What the cell before took is free again when the journal says so, and the
+	// source's blocks can be shared when they are allocated.
+	if err := unix.Syncfs(c.out); err != nil {
+		return fmt.Errorf("write the file system back: %w", err)
+	}
 	return nil
 }
 

@@ -19,6 +19,7 @@ func fileKTLS() Family {
 		Name:    "file-ktls",
 		About:   "a file in the page cache (tmpfs) to a TCP socket over loopback with kernel TLS at both ends (software, TLS 1.3, AES-GCM-128)",
 		Sinks:   []string{wire.SinkRead}, // what is received must be decrypted
+		Duplex:  true,                    // a request for a chunk goes as it is
 		Methods: methods,
 		connect: connectKTLS,
 		tune:    tuneTCP,

@@ -24,7 +24,7 @@ func fileUDP() Family {
 		Sinks:     []string{wire.SinkRead, wire.SinkDiscard},
 		Schedules: alone(),
 		MaxChunk:  maxDatagram,
-		TooLarge:  datagramTooLarge,
+		NotTaken:  datagramTooLarge,
 		Methods:   fileMethods(),
 		connect:   connectUDP,
 		receive:   receiveDatagram,

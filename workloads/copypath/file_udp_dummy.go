@@ -20,7 +20,7 @@ func fileUDPDummy() Family {
 		Sinks:     []string{""},
 		Schedules: alone(),
 		MaxChunk:  maxDatagram,
-		TooLarge:  datagramTooLarge,
+		NotTaken:  datagramTooLarge,
 		Methods:   methods,
 		setUp:     link.up,
 		connect:   link.connect,

@@ -19,6 +19,7 @@ func vethFamily(name, about string, offload bool) Family {
 		Name:    name,
 		About:   about,
 		Sinks:   socketSinks(),
+		Duplex:  true,
 		Methods: fileMethods(),
 		setUp:   link.up,
 		connect: link.connect,

@@ -9,9 +9,10 @@ import (
 
 func userTCP() Family {
 	return Family{
-		Name:  "user-tcp",
-		About: "user memory, touched and page-aligned, to a TCP socket over loopback",
-		Sinks: socketSinks(),
+		Name:   "user-tcp",
+		About:  "user memory, touched and page-aligned, to a TCP socket over loopback",
+		Sinks:  socketSinks(),
+		Duplex: true,
 		Methods: []Method{
 			{Name: "send", About: "send(2) of the memory", send: sendUser},
 			{Name: "zerocopy", About: "send(2) with MSG_ZEROCOPY; what is completed is reaped before each call, without waiting", send: sendZerocopy},

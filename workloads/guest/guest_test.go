@@ -88,7 +88,7 @@ func TestChunksThatAFamilyDoesNotTakeAreLeftOut(t *testing.T) {
 		t.Errorf("%d left out, want %d", got, want)
 	}
 	for _, s := range out {
-		if s.Chunk == 4096 || s.Error != wire.LeftOut+f.TooLarge || s.Sink != wire.SinkRead {
+		if s.Chunk == 4096 || s.Error != wire.LeftOut+f.NotTaken || s.Sink != wire.SinkRead {
 			t.Errorf("left out: %+v", s)
 		}
 	}

@@ -21,8 +21,12 @@ const (
 
 // sysctls are set before anything is measured. They stand in the result stream.
 func sysctls() []copypath.Setting {
-	// Addresses at random would make alignment part of every figure.
-	return append([]copypath.Setting{{Name: "kernel/randomize_va_space", Value: "0"}}, copypath.NetworkSettings()...)
+	return append([]copypath.Setting{
+		// Addresses at random would make alignment part of every figure.
+		{Name: "kernel/randomize_va_space", Value: "0"},
+		// Nothing is written back beside a measurement.
+		{Name: "vm/dirty_writeback_centisecs", Value: "0"},
+	}, copypath.NetworkSettings()...)
 }
 
 func setUp() (settings map[string]string, err error) {

@@ -102,6 +102,9 @@ func openSource(f copypath.Family) (*copypath.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.Writes {
+		return src, nil
+	}
 	return src, sourcefs.Freeze(at)
 }
 
@@ -158,7 +161,7 @@ func leftOut(f copypath.Family, plan wire.Plan) []wire.Sample {
 		for _, chunk := range plan.Chunks {
 			if !f.Takes(chunk) {
 				out = append(out, wire.Sample{
-					Path: f.Path(m), Schedule: wire.ScheduleLockstep, Sink: f.Sinks[0], Chunk: chunk, Error: wire.LeftOut + f.TooLarge,
+					Path: f.Path(m), Schedule: wire.ScheduleLockstep, Sink: f.Sinks[0], Chunk: chunk, Error: wire.LeftOut + f.NotTaken,
 				})
 			}
 		}

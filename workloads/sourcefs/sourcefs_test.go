@@ -21,7 +21,7 @@ func TestImages(t *testing.T) {
 		uuidAt  int
 		uuid    string
 	}{
-		{name: Ext4, size: 32 << 20, magicAt: 1024 + 0x38, magic: "\x53\xef", uuidAt: 1024 + 0x68, uuid: "73706c6963656c616200000000000003"},
+		{name: Ext4, size: 64 << 20, magicAt: 1024 + 0x38, magic: "\x53\xef", uuidAt: 1024 + 0x68, uuid: "73706c6963656c616200000000000003"},
 		{name: XFS, size: 64 << 20, magicAt: 0, magic: "XFSB", uuidAt: 32, uuid: "73706c6963656c616200000000000005"},
 	} {
 		r, err := Open(tc.name)
