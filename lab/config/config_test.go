@@ -31,6 +31,8 @@ func known() config.Known {
 			"ext4-tcp/sendfile", "xfs-tcp/sendfile",
 			"small-tcp/sendfile", "ext4-cold-tcp/sendfile", "xfs-cold-tcp/sendfile", "file-remap-tcp/mmap-send", "huge-tcp/zerocopy",
 			"user-pipe/vmsplice", "user-pipe/write",
+			"file-udp/sendfile", "file-udp-dummy/sendfile", "file-veth/sendfile", "file-veth-nosg/sendfile", "file-ktls/sendfile",
+			"user-tcp/send", "user-tee-tcp/tee",
 		},
 	}
 }
@@ -48,7 +50,7 @@ func clearEnv(t *testing.T) {
 
 func TestShippedConfigurationsLoad(t *testing.T) {
 	clearEnv(t)
-	if diff := cmp.Diff([]string{"lab", "latency", "onecopy", "patch", "smoke", "sources", "stress-ng", "sweep"}, config.Shipped()); diff != "" {
+	if diff := cmp.Diff([]string{"lab", "latency", "net", "onecopy", "patch", "smoke", "sources", "stress-ng", "sweep"}, config.Shipped()); diff != "" {
 		t.Errorf("shipped configurations (-want +got):\n%s", diff)
 	}
 	for _, name := range config.Shipped() {
@@ -345,8 +347,8 @@ func TestBadFileNames(t *testing.T) {
 	folder := t.TempDir()
 	for name, want := range map[string]string{
 		"configs/lbb.yaml":     `configs/lbb.yaml: no such file, and no shipped configuration of that name: did you mean lab?`,
-		"/nowhere/x":           `/nowhere/x: no such file, and no shipped configuration of that name: there are lab, latency, onecopy, patch, smoke, sources, stress-ng, sweep`,
-		"configs/default.yaml": `configs/default.yaml: no such file, and no shipped configuration of that name: there are lab, latency, onecopy, patch, smoke, sources, stress-ng, sweep`,
+		"/nowhere/x":           `/nowhere/x: no such file, and no shipped configuration of that name: there are lab, latency, net, onecopy, patch, smoke, sources, stress-ng, sweep`,
+		"configs/default.yaml": `configs/default.yaml: no such file, and no shipped configuration of that name: there are lab, latency, net, onecopy, patch, smoke, sources, stress-ng, sweep`,
 		folder:                 folder + `: can't be read: is a directory`,
 	} {
 		_, err := config.Load(config.Options{File: name, Known: known()})

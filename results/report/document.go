@@ -240,17 +240,24 @@ func (d *document) noise(r *stats.Result) {
 	}
 	text := fmt.Sprintf("Noise line: %.2f%%, the largest change of the control %s (%s with nothing but its layout changed) in %d lock-step cells (%s). No smaller change is called one.",
 		n.Percent, r.Control, r.Baseline, n.Cells, place(n.At))
-	var parts []string
-	for _, p := range n.ByChunk {
-		parts = append(parts, fmt.Sprintf("%.2f%% at %s", p.Percent, stats.Size(p.Chunk)))
-	}
-	if len(parts) > 1 {
-		text += " By chunk: " + strings.Join(parts, ", ") + "."
-	}
+	text += noiseParts("By chunk", n.ByChunk, func(p stats.NoisePart) string { return "at " + stats.Size(p.Chunk) })
+	text += noiseParts("By family", n.ByFamily, func(p stats.NoisePart) string { return "in " + p.Family })
 	if n.BootSpread > 0 {
 		text += fmt.Sprintf(" Over the boots of one cell, values spread by %.2f%% at most (%s, %s).", n.BootSpread, place(n.BootSpreadAt), n.BootSpreadAt.Kernel)
 	}
 	d.text(text)
+}
+
+// noiseParts lists the line's parts where there are several.
+func noiseParts(title string, parts []stats.NoisePart, of func(stats.NoisePart) string) string {
+	if len(parts) < 2 {
+		return ""
+	}
+	var list []string
+	for _, p := range parts {
+		list = append(list, fmt.Sprintf("%.2f%% %s", p.Percent, of(p)))
+	}
+	return " " + title + ": " + strings.Join(list, ", ") + "."
 }
 
 // place names a cell but for its kernel.

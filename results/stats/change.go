@@ -31,7 +31,7 @@ func (r *Result) changes() {
 
 // noise finds the control's largest change, and the widest range over boots.
 func (r *Result) noise(m store.Manifest) {
-	byCondition, byChunk := map[string]*NoisePart{}, map[int64]*NoisePart{}
+	byCondition, byChunk, byFamily := map[string]*NoisePart{}, map[int64]*NoisePart{}, map[string]*NoisePart{}
 	for _, c := range r.Cells {
 		if c.Schedule == wire.ScheduleLockstep {
 			if wide := 100 * (c.Value.Max - c.Value.Min) / c.Value.Median; wide > r.Noise.BootSpread {
@@ -49,16 +49,24 @@ func (r *Result) noise(m store.Manifest) {
 		r.Noise.Cells++
 		grow(byCondition, c.Condition, NoisePart{Condition: c.Condition}, size)
 		grow(byChunk, c.Chunk, NoisePart{Chunk: c.Chunk}, size)
+		family := store.Family(c.Workload)
+		grow(byFamily, family, NoisePart{Family: family}, size)
 	}
 	for _, cond := range m.Conditions {
 		if p := byCondition[cond.Name]; p != nil {
 			r.Noise.ByCondition = append(r.Noise.ByCondition, *p)
 		}
 	}
-	for _, p := range byChunk {
-		r.Noise.ByChunk = append(r.Noise.ByChunk, *p)
+	r.Noise.ByChunk, r.Noise.ByFamily = inOrder(byChunk), inOrder(byFamily)
+}
+
+// inOrder is the parts by what they are parts of.
+func inOrder[K cmp.Ordered](parts map[K]*NoisePart) []NoisePart {
+	var out []NoisePart
+	for _, at := range slices.Sorted(mapKeys(parts)) {
+		out = append(out, *parts[at])
 	}
-	slices.SortFunc(r.Noise.ByChunk, func(a, b NoisePart) int { return cmp.Compare(a.Chunk, b.Chunk) })
+	return out
 }
 
 func grow[K comparable](parts map[K]*NoisePart, at K, fresh NoisePart, size float64) {

@@ -96,14 +96,17 @@ type Noise struct {
 	// beside the line and isn't part of it.
 	BootSpread   float64 `json:"boot_spread_percent"`
 	BootSpreadAt Key     `json:"boot_spread_at"`
-	// ByCondition and ByChunk are its parts, for information.
+	// ByCondition, ByChunk and ByFamily are its parts, for information: a family
+	// has too few cells for a line of its own.
 	ByCondition []NoisePart `json:"by_condition,omitempty"`
 	ByChunk     []NoisePart `json:"by_chunk,omitempty"`
+	ByFamily    []NoisePart `json:"by_family,omitempty"`
 }
 
-// NoisePart is the noise of the cells of one condition or chunk.
+// NoisePart is the noise of the cells of one condition, chunk or family.
 type NoisePart struct {
 	Condition string  `json:"condition,omitempty"`
+	Family    string  `json:"family,omitempty"`
 	Chunk     int64   `json:"chunk,omitempty"`
 	Percent   float64 `json:"percent"`
 	Cells     int     `json:"cells"`

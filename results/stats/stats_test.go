@@ -140,6 +140,10 @@ func TestNoiseLine(t *testing.T) {
 	if diff := cmp.Diff(parts, r.Noise.ByCondition, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 		t.Error(diff)
 	}
+	family := []NoisePart{{Family: "file-tcp", Percent: 0.5, Cells: 2}}
+	if diff := cmp.Diff(family, r.Noise.ByFamily, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
+		t.Error(diff)
+	}
 	if c := r.Cell(lock("patched", "plain", "read")); c.Called || !near(*c.Change, 0.5) {
 		t.Errorf("+0.5 %% at a noise of 0.5 %% is called a change: %+v", c)
 	}
