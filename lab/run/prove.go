@@ -25,6 +25,31 @@ import (
 // counts its copies, and prints what they do beside what they declare. The
 // error's status is 1 when a kernel is not what it declares, or doesn't compile.
 func Verify(ctx context.Context, c config.Config, known config.Known, out, progressTo io.Writer, interactive bool) error {
+	return onKernels(ctx, c, progressTo, interactive, func(v *verifier, built []*kernel.Image, p *progress) ([]error, error) {
+		proof, err := v.manifest()
+		if err != nil {
+			return nil, err
+		}
+		found, err := v.all(ctx, v.proofs(built, c.Families(known.Paths)), p)
+		if err != nil {
+			return nil, err
+		}
+		p.clear()
+		result := stats.Count(proof.with(found))
+		if err := report.Verification(out, result); err != nil {
+			return nil, fmt.Errorf("print what was seen: %w", err)
+		}
+		return wrong(result), nil
+	})
+}
+
+// onKernels builds the configuration's kernels and looks at those that compile.
+// What look finds wrong of them, and those that don't compile, are an error of
+// status 1.
+func onKernels(
+	ctx context.Context, c config.Config, progressTo io.Writer, interactive bool,
+	look func(v *verifier, built []*kernel.Image, p *progress) (wrong []error, err error),
+) error {
 	p := newProgress(progressTo, interactive)
 	defer p.clear()
 	v, err := newVerifier(ctx, c, p)
@@ -32,25 +57,16 @@ func Verify(ctx context.Context, c config.Config, known config.Known, out, progr
 		return err
 	}
 	defer os.RemoveAll(v.tmp)
-	proof, err := v.manifest()
-	if err != nil {
-		return err
-	}
 	var built []*kernel.Image
 	lost, err := buildAll(ctx, c, p, func(_ config.Kernel, img *kernel.Image) { built = append(built, img) })
 	if err != nil {
 		return err
 	}
-	found, err := v.all(ctx, v.proofs(built, c.Families(known.Paths)), p)
+	wrong, err := look(v, built, p)
 	if err != nil {
 		return err
 	}
-	p.clear()
-	result := stats.Count(proof.with(found))
-	if err := report.Verification(out, result); err != nil {
-		return fmt.Errorf("print what was seen: %w", err)
-	}
-	return exit.With(exit.Wrong, errors.Join(append(lost, wrong(result)...)...))
+	return exit.With(exit.Wrong, errors.Join(append(lost, wrong...)...))
 }
 
 // wrong is what of the proofs fails, an error a note.

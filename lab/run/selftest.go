@@ -2,16 +2,14 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 
+	"splicelab/images"
 	"splicelab/images/initrd"
 	"splicelab/images/kernel"
 	"splicelab/images/selftest"
 	"splicelab/lab/config"
-	"splicelab/lab/exit"
 	"splicelab/lab/vm"
 	"splicelab/results/report"
 	"splicelab/results/stats"
@@ -20,50 +18,71 @@ import (
 	"splicelab/workloads/wire"
 )
 
-// selftestDeadline is how long one program may take, in seconds of guest time:
-// net/tls has a thousand tests, and some wait for seconds.
-const selftestDeadline = 1200
-
 // Selftests builds the configuration's kernels and the kernel's own tests of the
-// same source, runs these on each and prints what they came to. A test that
-// fails is no error, nor is a difference from the baseline: it is what was asked
-// for. A kernel that doesn't survive them is.
+// same source, runs these on each and prints what they came to beside the
+// baseline. A test that fails is no error: the error's status is 1 when a kernel
+// differs from the baseline otherwise than its series declare, and when it
+// doesn't survive the tests.
 func Selftests(ctx context.Context, c config.Config, out, progressTo io.Writer, interactive bool) error {
-	p := newProgress(progressTo, interactive)
-	defer p.clear()
-	v, err := newVerifier(ctx, c, p)
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(v.tmp)
-	var list []tested
-	lost, err := buildAll(ctx, c, p, func(_ config.Kernel, img *kernel.Image) { list = append(list, tested{image: img}) })
-	if err != nil {
-		return err
-	}
-	notes, err := v.addSelftests(ctx, p)
-	if err != nil {
-		return err
-	}
-	if err := sideBySide(ctx, c, list, p, (*tested).name, v.selftest); err != nil {
-		return err
-	}
-	p.clear()
+	return onKernels(ctx, c, progressTo, interactive, func(v *verifier, built []*kernel.Image, p *progress) ([]error, error) {
+		notes, err := v.addSelftests(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		var list []tested
+		for _, img := range built {
+			list = append(list, tested{image: img})
+		}
+		if err := sideBySide(ctx, c, list, p, (*tested).name, v.selftest); err != nil {
+			return nil, err
+		}
+		p.clear()
+		s, err := compareSelftests(c, list)
+		if err != nil || s == nil {
+			return nil, err
+		}
+		if err := report.Selftests(out, s, notes, guest.NotRun()); err != nil {
+			return nil, fmt.Errorf("print the selftests: %w", err)
+		}
+		return failedSelftests(s), nil
+	})
+}
+
+// compareSelftests holds what the tests came to against the baseline, and the
+// difference against what each kernel declares.
+func compareSelftests(c config.Config, list []tested) (*stats.Selftests, error) {
 	var found []store.Verification
+	declared := stats.TestChanges{}
 	for _, one := range list {
 		found = append(found, one.found)
-	}
-	if s := stats.CompareSelftests(found, c.Baseline); s != nil {
-		if err := report.Selftests(out, s, notes, guest.NotRun()); err != nil {
-			return fmt.Errorf("print the selftests: %w", err)
+		k, _ := c.Kernel(one.found.Kernel)
+		if len(k.Patches) > 0 {
+			continue
+		}
+		changes, known, err := images.SelftestChanges(k.Series)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			declared[k.Name] = changes
 		}
 	}
-	for _, v := range found {
-		if v.Outcome != store.OK {
-			lost = append(lost, fmt.Errorf("selftests on kernel %s: %s: %s", v.Kernel, v.Outcome, v.Detail))
+	return stats.CompareSelftests(found, c.Baseline, declared), nil
+}
+
+// failedSelftests are an error a kernel that isn't what it declares, or that
+// didn't survive the tests.
+func failedSelftests(s *stats.Selftests) []error {
+	var all []error
+	for _, k := range s.Kernels {
+		if k.Why != "" {
+			all = append(all, fmt.Errorf("selftests on kernel %s: %s", k.Name, k.Why))
+		}
+		if wrong := k.Unexpected(); len(wrong) > 0 {
+			all = append(all, fmt.Errorf("selftests on kernel %s: %d of them not as declared, the first %s", k.Name, len(wrong), wrong[0]))
 		}
 	}
-	return exit.With(exit.Wrong, errors.Join(lost...))
+	return all
 }
 
 // addSelftests puts the tests into the initramfs, and returns what is to be
@@ -110,7 +129,7 @@ func (v *verifier) selftest(ctx context.Context, t *tested) error {
 	k, _ := v.cfg.Kernel(t.image.Spec.Name)
 	b := verifyBoot(v.cfg, k)
 	b.Name = t.name()
-	r, err := v.boot(ctx, b, wire.Plan{Version: wire.Version, Kind: wire.KindSelftest, Seed: b.Seed, CellDeadline: selftestDeadline}, t.image)
+	r, err := v.boot(ctx, b, wire.Plan{Version: wire.Version, Kind: wire.KindSelftest, Seed: b.Seed}, t.image)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"splicelab/results/stats"
 )
@@ -52,17 +51,31 @@ func countText(c stats.TestCount) string {
 	return text
 }
 
-// tested says where a kernel differs from the baseline.
+// tested says where a kernel differs from the baseline: as its series declare,
+// otherwise, or, where they declare nothing, at all.
 func (d *document) tested(s *stats.Selftests, k stats.TestedKernel) {
-	switch {
-	case k.Why != "":
-		d.text(fmt.Sprintf("%s: %s.", k.Name, k.Why))
-	case k.Name == s.Baseline:
-	case len(k.Differs) == 0:
+	if k.Why != "" {
+		d.text(fmt.Sprintf("%s: %s. What its tests came to before that is in the table.", k.Name, k.Why))
+	} else if k.Name != s.Baseline && len(k.Differs) == 0 {
 		d.text(fmt.Sprintf("%s: as on %s.", k.Name, s.Baseline))
 	}
-	if len(k.Differs) > 0 {
-		d.text(fmt.Sprintf("%s differs from %s:", k.Name, s.Baseline))
-		d.code(strings.Split(strings.Join(k.Differs, "\n"), "\n"))
+	var reasons []string
+	lines := map[string][]string{}
+	for _, diff := range k.Differs {
+		reason := fmt.Sprintf("%s differs from %s", k.Name, s.Baseline)
+		switch {
+		case diff.Unexpected:
+			reason = k.Name + " is not what it declares"
+		case diff.Why != "":
+			reason += " as declared: " + diff.Why
+		}
+		if !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+		lines[reason] = append(lines[reason], diff.String())
+	}
+	for _, reason := range reasons {
+		d.text(reason + ":")
+		d.code(lines[reason])
 	}
 }

@@ -16,15 +16,15 @@ const calm = "ok"
 
 // stressed leaves a file on XFS no rest, in a process of its own, which a
 // deadlock may keep.
-func stressed(plan wire.Plan) ([]wire.Observation, error) {
+func stressed(plan wire.Plan, say func(wire.Observation) error) error {
 	const at = "/mnt"
 	if err := sourcefs.Mount(sourcefs.XFS, "/dev/ram1", at); err != nil {
-		return nil, err
+		return err
 	}
 	long := time.Duration(plan.Stress) * time.Second
 	fmt.Println("splicelab: stress for", long)
 	value := runProbe([]string{roleStress, at, long.String()}, long+time.Duration(plan.CellDeadline)*time.Second)
-	return []wire.Observation{{Probe: "stress", About: "splice, sendfile, pwrite, ftruncate, punch hole", FS: sourcefs.XFS, Value: value}}, nil
+	return say(wire.Observation{Probe: "stress", About: "splice, sendfile, pwrite, ftruncate, punch hole", FS: sourcefs.XFS, Value: value})
 }
 
 // beStress is the role of its process: args are the folder and how long.

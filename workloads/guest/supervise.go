@@ -79,11 +79,11 @@ func bootRun() error {
 		return err
 	}
 	fmt.Println("splicelab: agent started")
-	look, looks := map[wire.Kind]func(wire.Plan) ([]wire.Observation, error){
+	see, sees := map[wire.Kind]look{
 		wire.KindVerify: verify, wire.KindSelftest: selftests, wire.KindStress: stressed,
 	}[plan.Kind]
-	if planErr == nil && looks { // nothing here counts time, and much of it sleeps
-		return errors.Join(observations(look, plan, out, port), idle.stop())
+	if planErr == nil && sees { // nothing here counts time, and much of it sleeps
+		return errors.Join(observations(see, plan, out, port), idle.stop())
 	}
 	if plan.Kind == wire.KindAccount {
 		samples, fault := accounts(plan, group)
@@ -102,14 +102,14 @@ func bootRun() error {
 	return finish(out, port, samples, fault)
 }
 
-// observations looks at the kernel and writes what was seen.
-func observations(look func(wire.Plan) ([]wire.Observation, error), plan wire.Plan, out *wire.Writer, port *os.File) error {
-	seen, err := look(plan)
-	for i := range seen {
-		if err := out.Write(wire.Line{Observation: &seen[i]}); err != nil {
-			return err
-		}
-	}
+// look looks at the kernel and says what it sees as it sees it. An error of say's
+// ends it.
+type look func(plan wire.Plan, say func(wire.Observation) error) error
+
+// observations looks at the kernel and writes what is seen as it comes: what was
+// seen before the machine was lost isn't lost with it.
+func observations(see look, plan wire.Plan, out *wire.Writer, port *os.File) error {
+	err := see(plan, func(o wire.Observation) error { return out.Write(wire.Line{Observation: &o}) })
 	if err != nil {
 		return finish(out, port, nil, agentFault(err))
 	}

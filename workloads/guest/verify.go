@@ -29,12 +29,11 @@ type probeFS struct{ name, dir string }
 // verify makes every probe, those with a file on each file system. Each has a
 // process of its own, so that none sees what another left behind, and none can
 // hang the boot.
-func verify(plan wire.Plan) ([]wire.Observation, error) {
+func verify(plan wire.Plan, say func(wire.Observation) error) error {
 	if err := mountExt4("/mnt"); err != nil {
-		return nil, err
+		return err
 	}
 	deadline := time.Duration(plan.CellDeadline) * time.Second
-	var seen []wire.Observation
 	for _, p := range probe.All() {
 		for _, fs := range []probeFS{{"tmpfs", sourceDir}, {"ext4", "/mnt"}} {
 			o := wire.Observation{Probe: p.ID, About: p.About}
@@ -43,13 +42,15 @@ func verify(plan wire.Plan) ([]wire.Observation, error) {
 			}
 			fmt.Println("splicelab: probe", p.ID, o.FS)
 			o.Value = runProbe([]string{roleProbe, p.ID, fs.dir}, deadline)
-			seen = append(seen, o)
+			if err := say(o); err != nil {
+				return err
+			}
 			if !p.OnFile {
 				break
 			}
 		}
 	}
-	return seen, nil
+	return nil
 }
 
 // runProbe starts a probe's process and returns what it wrote, or what became

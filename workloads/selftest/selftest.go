@@ -6,11 +6,9 @@ package selftest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -24,10 +22,14 @@ func File(program string) string {
 	return filepath.Join(Dir, strings.ReplaceAll(program, "/", "_"))
 }
 
+// endTest names what a program came to where no test of it did.
+const endTest = "(end)"
+
 // Program is one of kselftest's binaries.
 type Program struct {
 	Name string
-	run  func(ctx context.Context, file string) ([]Result, error)
+	// run hands over a test's result as it comes. The error is the program's.
+	run func(limits Limits, file string, found func(Result)) error
 }
 
 // All lists the programs in the order in which they run.
@@ -60,60 +62,50 @@ func NotRun() map[string]string {
 	}
 }
 
-// Run runs a program and returns its tests' results; one that hangs, dies or
-// isn't there is a result as well.
-func (p Program) Run(deadline time.Duration) []Result {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
-	defer cancel()
-	list, err := p.run(ctx, File(p.Name))
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		list = append(list, Result{"(end)", fmt.Sprintf("hangs for %v", deadline)})
-	case err != nil:
-		list = append(list, Result{"(end)", err.Error()})
+// Run runs a program and hands over its tests' results as they come; one that
+// hangs, dies or isn't there is a result as well.
+func (p Program) Run(limits Limits, found func(Result)) {
+	if err := p.run(limits, File(p.Name), found); err != nil {
+		found(Result{endTest, err.Error()})
 	}
-	return list
-}
-
-// output runs a binary. A status other than 0 is no error: what failed, its
-// output says.
-func output(ctx context.Context, file string, args ...string) (stdout []byte, status int, err error) {
-	cmd := exec.CommandContext(ctx, file, args...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.WaitDelay = &out, time.Second
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.Exited() {
-		return out.Bytes(), exit.ExitCode(), nil
-	}
-	return out.Bytes(), 0, err
 }
 
 // noCipher are the variants of net/tls whose ciphers the lab's kernels haven't
 // got: five hundred tests, all of which would fail for that.
 var noCipher = []string{"12_chacha", "13_chacha", "13_sm4_gcm", "13_sm4_ccm", "12_aes_ccm", "13_aes_ccm", "12_aria_gcm", "12_aria_gcm_256"}
 
-func runTLS(ctx context.Context, file string) ([]Result, error) {
+func runTLS(limits Limits, file string, found func(Result)) error {
 	var args []string
 	for _, variant := range noCipher {
 		args = append(args, "-V", variant)
 	}
-	return runTAP(ctx, file, args...)
+	return runTAP(limits, found, file, args...)
 }
 
-func runCOW(ctx context.Context, file string) ([]Result, error) { return runTAP(ctx, file) }
-
-func runTAP(ctx context.Context, file string, args ...string) ([]Result, error) {
-	text, _, err := output(ctx, file, args...)
-	list, parsed := Parse(bytes.NewReader(text))
-	return list, errors.Join(err, parsed)
+func runCOW(limits Limits, file string, found func(Result)) error {
+	return runTAP(limits, found, file)
 }
 
 // runDefaultRead is splice/default_file_splice_read.sh: nothing may come out of
 // /dev/null.
-func runDefaultRead(ctx context.Context, file string) ([]Result, error) {
-	text, status, err := output(ctx, file)
-	return []Result{{"nothing is leaked", verdict(len(text) == 0 && status == 0)}}, err
+func runDefaultRead(limits Limits, file string, found func(Result)) error {
+	text, status, err := output(limits.Test, file)
+	return one(found, "nothing is leaked", limits.Test, len(text) == 0 && status == 0, err)
+}
+
+// one hands over the result of a binary that is one test.
+func one(found func(Result), name string, limit time.Duration, passed bool, err error) error {
+	switch {
+	case errors.Is(err, errTime):
+		found(Result{name, hung(limit, guestTime)})
+	case err != nil:
+		return err
+	case passed:
+		found(Result{name, Passed})
+	default:
+		found(Result{name, Failed})
+	}
+	return nil
 }
 
 // spliceRead are the files of splice/short_splice_read.sh that need no module.
@@ -123,28 +115,20 @@ var spliceRead = []string{"/proc/1/limits", "/proc/1/comm", "/proc/sys/fs/nr_ope
 // runSpliceRead is splice/short_splice_read.sh: what splice gives of a file is
 // what read gives, in full and in part. That script expects /proc/PID/limits and
 // comm to fail; here a test passes if they work, and the kernels are compared.
-func runSpliceRead(ctx context.Context, file string) ([]Result, error) {
-	var list []Result
+func runSpliceRead(limits Limits, file string, found func(Result)) error {
 	for _, name := range spliceRead {
 		full, err := os.ReadFile(name)
 		if err != nil {
-			return list, fmt.Errorf("what splice_read is to read: %w", err)
+			return fmt.Errorf("what splice_read is to read: %w", err)
 		}
 		for _, size := range []int{4096, 2} {
 			want := full[:min(size, len(full))]
-			got, status, err := output(ctx, file, name, fmt.Sprint(size))
-			if err != nil {
-				return list, err
+			got, status, err := output(limits.Test, file, name, fmt.Sprint(size))
+			passed := status == 0 && bytes.Equal(got, want)
+			if err := one(found, fmt.Sprintf("%s, %d bytes", name, size), limits.Test, passed, err); err != nil {
+				return err
 			}
-			list = append(list, Result{fmt.Sprintf("%s, %d bytes", name, size), verdict(status == 0 && bytes.Equal(got, want))})
 		}
 	}
-	return list, nil
-}
-
-func verdict(ok bool) string {
-	if ok {
-		return Passed
-	}
-	return Failed
+	return nil
 }

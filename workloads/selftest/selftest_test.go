@@ -1,7 +1,7 @@
 package selftest
 
 import (
-	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,33 +22,68 @@ func script(t *testing.T, text string) string {
 }
 
 // at is a program whose binary lies elsewhere.
-func at(file string, run func(context.Context, string) ([]Result, error)) Program {
-	return Program{"test", func(ctx context.Context, _ string) ([]Result, error) { return run(ctx, file) }}
+func at(file string, run func(Limits, string, func(Result)) error) Program {
+	return Program{"test", func(limits Limits, _ string, found func(Result)) error { return run(limits, file, found) }}
 }
 
+// harness is a program of kselftest_harness.h's kind: each test has a process
+// and a group of its own, and the end of one is not that of the others.
+const harness = `
+run() {
+	echo "#  RUN           $1 ..."
+	shift
+	setsid "$@" >/dev/null 2>&1 &
+	if wait $!; then echo ok 1 "$name"; else echo not ok 1 "$name"; fi
+}
+echo 1..3
+`
+
 func TestRun(t *testing.T) {
+	long := Limits{CPU: time.Hour, Test: time.Hour, Program: time.Hour}
+	test, cpu, all := long, long, long
+	test.Test, cpu.CPU, all.Program = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
+	const three = harness + "name=a; run a true; name=b; run b %s; name=c; run c true"
 	for _, tc := range []struct {
-		name     string
-		program  Program
-		deadline time.Duration
-		want     string // the values, in order
+		name    string
+		program Program
+		limits  Limits
+		want    string // the results, in order
 	}{
-		{"a failed test, told by the status too", at(script(t, "echo ok 1 a; echo not ok 2 b; exit 1"), runCOW), time.Hour, "pass, fail"},
-		{"it isn't there", at("/no/such/program", runCOW), time.Hour, "fork/exec /no/such/program: no such file or directory"},
-		{"it dies", at(script(t, "echo ok 1 a; kill -9 $$"), runCOW), time.Hour, "pass, signal: killed"},
-		{"it hangs", at(script(t, "echo ok 1 a; exec sleep 1000"), runCOW), 100 * time.Millisecond, "pass, hangs for 100ms"},
-		{"its variants", at(script(t, `echo ok 1 "$1 $2"; test "$1" = -V || echo not ok 2`), runTLS), time.Hour, "pass"},
-		{"nothing leaks", at(script(t, ""), runDefaultRead), time.Hour, "pass"},
-		{"something leaks", at(script(t, "echo x"), runDefaultRead), time.Hour, "fail"},
-		{"splice gives what read does", at(script(t, `head -c "$2" "$1"`), runSpliceRead), time.Hour, strings.Repeat("pass, ", 7) + "pass"},
-		{"splice gives something else", at(script(t, `echo "$1"`), runSpliceRead), time.Hour, strings.Repeat("fail, ", 7) + "fail"},
+		{"a failed test, told by the status too", at(script(t, "echo ok 1 a; echo not ok 2 b; exit 1"), runCOW), long, "a pass, b fail"},
+		{"it isn't there", at("/no/such/program", runCOW), long, "(end) fork/exec /no/such/program: no such file or directory"},
+		{"it dies", at(script(t, "echo ok 1 a; kill -9 $$"), runCOW), long, "a pass, (end) signal: killed"},
+		{"a test sleeps", at(script(t, fmt.Sprintf(three, "sleep 1000")), runTLS), test, "a pass, b hung (killed after 100ms of guest time), c pass"},
+		{"a test spins", at(script(t, fmt.Sprintf(three, "sh -c 'while :; do :; done'")), runTLS), cpu, "a pass, b hung (killed after 100ms of CPU time), c pass"},
+		{"its tests are no processes of their own", at(script(t, "echo 1..2; echo ok 1 a; echo '# [RUN] b'; exec sleep 1000"), runCOW), test, "a pass, b hung (killed after 100ms of guest time)"},
+		{"nobody says which test", at(script(t, "echo 1..9; echo ok 1 a; exec sleep 1000"), runCOW), test, "a pass, (end) hung (killed after 100ms of guest time), (plan) 2 of 9 tests"},
+		{"the program takes too long", at(script(t, "echo ok 1 a; exec sleep 1000"), runCOW), all, "a pass, (end) hung (killed after 100ms of guest time)"},
+		{"what it leaves behind goes with it", at(script(t, "sleep 1000 & sleep 1000"), runCOW), test, "(end) hung (killed after 100ms of guest time)"},
+		{"a line without an end", at(script(t, "echo ok 1 a; exec tr '\\0' x </dev/zero"), runCOW), long, "a pass, (end) the test's output: bufio.Scanner: token too long\nsignal: killed"},
+		{"its variants", at(script(t, `echo ok 1 "$1"; test "$1" = -V || echo not ok 2`), runTLS), long, "-V pass"},
+		{"nothing leaks", at(script(t, ""), runDefaultRead), long, "nothing is leaked pass"},
+		{"something leaks", at(script(t, "echo x"), runDefaultRead), long, "nothing is leaked fail"},
+		{"a single test hangs", at(script(t, "sleep 1000"), runDefaultRead), test, "nothing is leaked hung (killed after 100ms of guest time)"},
 	} {
-		var values []string
-		for _, r := range tc.program.Run(tc.deadline) {
-			values = append(values, r.Value)
-		}
-		if diff := cmp.Diff(tc.want, strings.Join(values, ", ")); diff != "" {
+		var results []string
+		tc.program.Run(tc.limits, func(r Result) { results = append(results, r.Test+" "+r.Value) })
+		if diff := cmp.Diff(tc.want, strings.Join(results, ", ")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+}
+
+// splice/splice_read is told by what it gives of each file.
+func TestSpliceRead(t *testing.T) {
+	for text, want := range map[string]string{`head -c "$2" "$1"`: Passed, `echo "$1"`: Failed} {
+		var results []Result
+		at(script(t, text), runSpliceRead).Run(Usual, func(r Result) { results = append(results, r) })
+		if len(results) != 2*len(spliceRead) {
+			t.Errorf("%s: %v", text, results)
+		}
+		for _, r := range results {
+			if r.Value != want {
+				t.Errorf("%s: %s: %s, want %s", text, r.Test, r.Value, want)
+			}
 		}
 	}
 }

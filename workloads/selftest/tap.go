@@ -1,9 +1,7 @@
 package selftest
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 )
@@ -28,58 +26,69 @@ const maxLine = 64 << 10
 var (
 	resultLine = regexp.MustCompile(`^(not )?ok \d+ ?(.*)$`)
 	planLine   = regexp.MustCompile(`^1\.\.(\d+)`)
-	runLine    = regexp.MustCompile(`^# \[RUN\] (.*)$`)
+	// What mm/cow tests; its results only say what came of it.
+	contextLine = regexp.MustCompile(`^# \[RUN\] (.*)$`)
+	// What kselftest_harness.h is about to test, by its whole name.
+	beginLine = regexp.MustCompile(`^#  RUN +(\S+) \.\.\.$`)
 )
 
-// Parse reads what a program of kselftest prints: TAP 13 with the kernel's
-// habits (tools/testing/selftests/kselftest.h). Lines that are none are passed
-// over. A plan that wasn't fulfilled is a result too.
-func Parse(r io.Reader) ([]Result, error) {
-	var list []Result
-	seen := map[string]bool{}
-	planned, running := 0, ""
-	in := bufio.NewScanner(r)
-	in.Buffer(make([]byte, 4096), maxLine)
-	for in.Scan() {
-		line := strings.ToValidUTF8(strings.TrimRight(in.Text(), " \t\r"), "?")
-		if m := planLine.FindStringSubmatch(line); m != nil {
-			// More than an int holds is no plan.
-			if _, err := fmt.Sscan(m[1], &planned); err != nil {
-				planned = 0
-			}
-		}
-		if m := runLine.FindStringSubmatch(line); m != nil {
-			running = m[1]
-		}
-		m := resultLine.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		res := result(m[1] != "", m[2])
-		if running != "" { // what mm/cow tests; its results only say what came of it
-			res.Test = strings.TrimSpace(running + ": " + res.Test)
-			running = ""
-		}
-		res.Test = once(res.Test, seen)
-		list = append(list, res)
-	}
-	if len(list) < planned {
-		list = append(list, Result{Test: once("(plan)", seen), Value: fmt.Sprintf("%d of %d tests", len(list), planned)})
-	}
-	if err := in.Err(); err != nil {
-		return list, fmt.Errorf("the test's output: %w", err)
-	}
-	return list, nil
+// tap reads what a program of kselftest prints: TAP 13 with the kernel's habits
+// (tools/testing/selftests/kselftest.h). Lines that are none are passed over.
+type tap struct {
+	seen    map[string]bool // names of results
+	planned int
+	context string
+	// running is the test that has begun and not ended; empty between two, and
+	// for a program that doesn't tell.
+	running string
 }
 
-// once makes a name that isn't among those seen, and puts it there.
-func once(name string, seen map[string]bool) string {
-	unique := name
-	for n := 2; seen[unique]; n++ {
-		unique = fmt.Sprintf("%s (%d)", name, n)
+// line takes one line; ok says that it is a test's result.
+func (t *tap) line(text string) (res Result, ok bool) {
+	text = strings.ToValidUTF8(strings.TrimRight(text, " \t\r"), "?")
+	if m := planLine.FindStringSubmatch(text); m != nil {
+		// More than an int holds is no plan.
+		if _, err := fmt.Sscan(m[1], &t.planned); err != nil {
+			t.planned = 0
+		}
 	}
-	seen[unique] = true
-	return unique
+	if m := contextLine.FindStringSubmatch(text); m != nil {
+		t.context, t.running = m[1], m[1]
+	}
+	if m := beginLine.FindStringSubmatch(text); m != nil {
+		t.running = m[1]
+	}
+	m := resultLine.FindStringSubmatch(text)
+	if m == nil {
+		return Result{}, false
+	}
+	res = result(m[1] != "", m[2])
+	if t.context != "" {
+		res.Test = strings.TrimSpace(t.context + ": " + res.Test)
+	}
+	t.context, t.running = "", ""
+	return t.once(res), true
+}
+
+// end is the result of a plan that wasn't fulfilled, if it wasn't.
+func (t *tap) end() (res Result, ok bool) {
+	if n := len(t.seen); n < t.planned {
+		return t.once(Result{Test: "(plan)", Value: fmt.Sprintf("%d of %d tests", n, t.planned)}), true
+	}
+	return Result{}, false
+}
+
+// once gives a result a name that isn't among those seen.
+func (t *tap) once(res Result) Result {
+	if t.seen == nil {
+		t.seen = map[string]bool{}
+	}
+	name := res.Test
+	for n := 2; t.seen[res.Test]; n++ {
+		res.Test = fmt.Sprintf("%s (%d)", name, n)
+	}
+	t.seen[res.Test] = true
+	return res
 }
 
 // result reads a description with a directive in it: "name", "name # SKIP why",
