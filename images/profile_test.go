@@ -2,6 +2,7 @@ package images
 
 import (
 	"bufio"
+	"maps"
 	"os"
 	"regexp"
 	"strings"
@@ -29,19 +30,28 @@ var notDebians = map[string]string{
 	"CONFIG_FUNCTION_TRACER":                   "a no-op at each function's start: nothing to a CPU, an instruction to a count",
 }
 
-// Profile distro is Debian's, by Debian's own file, but for what notDebians
-// argues; nothing in it is from memory.
+// Profile distro is Debian's on each line, by Debian's own file, but for what
+// notDebians argues; nothing in it is from memory.
 func TestProfileDistroIsDebians(t *testing.T) {
-	debian := readOptions(t, "testdata/debian-6.12.config")
-	fragments, err := Fragments("6.12", "distro")
+	for _, line := range Lines() {
+		t.Run(line, func(t *testing.T) { testDistroIsDebians(t, line) })
+	}
+}
+
+func testDistroIsDebians(t *testing.T, line string) {
+	debian := readOptions(t, "testdata/debian-"+line+".config")
+	fragments, err := Fragments(line, "distro")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ours := map[string]string{}
 	for _, f := range fragments {
-		for name, value := range options(f.Text) {
-			ours[name] = value
-			if _, known := debian[name]; !known && strings.HasPrefix(f.Name, "distro") {
+		maps.Copy(ours, options(f.Text))
+	}
+	for _, f := range fragments {
+		for name := range options(f.Text) {
+			// What a line hasn't got, it need not have off.
+			if _, known := debian[name]; !known && strings.HasPrefix(f.Name, "distro") && ours[name] != "n" {
 				t.Errorf("%s: %s isn't in the extract of Debian's file", f.Name, name)
 			}
 		}
@@ -65,19 +75,21 @@ func TestProfileDistroIsDebians(t *testing.T) {
 	}
 }
 
-// The extract is of the version that line 6.12 is pinned to.
+// Each extract is of the version that its line is pinned to.
 func TestExtractIsOfTheLinesVersion(t *testing.T) {
-	extract, err := os.ReadFile("testdata/debian-6.12.config")
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := regexp.MustCompile(`linux-config-6\.12 (\S+),`).FindSubmatch(extract)
 	configuration, err := os.ReadFile("../configs/default.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if version == nil || !strings.Contains(string(configuration), "\n    version: "+string(version[1])+"\n") {
-		t.Errorf("the extract is of %s: not the version in configs/default.yaml", version)
+	for _, line := range Lines() {
+		extract, err := os.ReadFile("testdata/debian-" + line + ".config")
+		if err != nil {
+			t.Fatal(err)
+		}
+		version := regexp.MustCompile(`linux-config-` + regexp.QuoteMeta(line) + ` (\S+),`).FindSubmatch(extract)
+		if version == nil || !strings.Contains(string(configuration), "\n    version: "+string(version[1])+"\n") {
+			t.Errorf("the extract is of %s: not the version in configs/default.yaml", version)
+		}
 	}
 }
 
