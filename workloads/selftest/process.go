@@ -101,18 +101,24 @@ func runTAP(limits Limits, found func(Result), file string, args ...string) erro
 	}()
 	w := watch{pid: cmd.Process.Pid, limits: limits, kill: cancel, found: found}
 	w.follow(lines)
-	unread := <-torn
-	if unread != nil { // nobody reads what it has to say more
+	if w.killed {
+		// A test that no signal reaches may hold the pipe: Wait closes it.
+		go func() {
+			for range lines {
+			}
+		}()
+		_ = cmd.Wait() // what became of it, a result says
+		<-torn
+	} else if err = <-torn; err != nil { // nobody reads what it has to say more
 		cancel()
-	}
-	_, err = exitStatus(cmd.Wait())
-	if w.killed { // which a result says
-		err = nil
+		_ = cmd.Wait()
+	} else {
+		_, err = exitStatus(cmd.Wait())
 	}
 	if res, ok := w.tap.end(); ok {
 		found(res)
 	}
-	return errors.Join(unread, err)
+	return err
 }
 
 // scan hands over a program's lines.
@@ -143,12 +149,13 @@ type watch struct {
 	killed bool // the program was
 }
 
+// follow returns when the program has said all, or was killed.
 func (w *watch) follow(lines <-chan string) {
 	started := time.Now()
 	w.began = started
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
-	for {
+	for !w.killed {
 		select {
 		case text, ok := <-lines:
 			if !ok {
@@ -204,9 +211,6 @@ func (w *watch) look() {
 
 // end kills the program, and says under which test.
 func (w *watch) end(value string) {
-	if w.killed {
-		return
-	}
 	w.killed = true
 	test := w.tap.running
 	if test == "" {

@@ -41,7 +41,8 @@ echo 1..3
 func TestRun(t *testing.T) {
 	long := Limits{CPU: time.Hour, Test: time.Hour, Program: time.Hour}
 	test, cpu, all := long, long, long
-	test.Test, cpu.CPU, all.Program = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
+	// Long enough for a shell on a loaded machine.
+	test.Test, cpu.CPU, all.Program = 3*time.Second, time.Second, 3*time.Second
 	const three = harness + "name=a; run a true; name=b; run b %s; name=c; run c true"
 	for _, tc := range []struct {
 		name    string
@@ -52,23 +53,27 @@ func TestRun(t *testing.T) {
 		{"a failed test, told by the status too", at(script(t, "echo ok 1 a; echo not ok 2 b; exit 1"), runCOW), long, "a pass, b fail"},
 		{"it isn't there", at("/no/such/program", runCOW), long, "(end) fork/exec /no/such/program: no such file or directory"},
 		{"it dies", at(script(t, "echo ok 1 a; kill -9 $$"), runCOW), long, "a pass, (end) signal: killed"},
-		{"a test sleeps", at(script(t, fmt.Sprintf(three, "sleep 1000")), runTLS), test, "a pass, b hung (killed after 100ms of guest time), c pass"},
-		{"a test spins", at(script(t, fmt.Sprintf(three, "sh -c 'while :; do :; done'")), runTLS), cpu, "a pass, b hung (killed after 100ms of CPU time), c pass"},
-		{"its tests are no processes of their own", at(script(t, "echo 1..2; echo ok 1 a; echo '# [RUN] b'; exec sleep 1000"), runCOW), test, "a pass, b hung (killed after 100ms of guest time)"},
-		{"nobody says which test", at(script(t, "echo 1..9; echo ok 1 a; exec sleep 1000"), runCOW), test, "a pass, (end) hung (killed after 100ms of guest time), (plan) 2 of 9 tests"},
-		{"the program takes too long", at(script(t, "echo ok 1 a; exec sleep 1000"), runCOW), all, "a pass, (end) hung (killed after 100ms of guest time)"},
-		{"what it leaves behind goes with it", at(script(t, "sleep 1000 & sleep 1000"), runCOW), test, "(end) hung (killed after 100ms of guest time)"},
-		{"a line without an end", at(script(t, "echo ok 1 a; exec tr '\\0' x </dev/zero"), runCOW), long, "a pass, (end) the test's output: bufio.Scanner: token too long\nsignal: killed"},
+		{"a test sleeps", at(script(t, fmt.Sprintf(three, "sleep 1000")), runTLS), test, "a pass, b hung (killed after 3s of guest time), c pass"},
+		{"a test spins", at(script(t, fmt.Sprintf(three, "sh -c 'while :; do :; done'")), runTLS), cpu, "a pass, b hung (killed after 1s of CPU time), c pass"},
+		{"its tests are no processes of their own", at(script(t, "echo 1..2; echo ok 1 a; echo '# [RUN] b'; exec sleep 1000"), runCOW), test, "a pass, b hung (killed after 3s of guest time)"},
+		{"nobody says which test", at(script(t, "echo 1..9; echo ok 1 a; exec sleep 1000"), runCOW), test, "a pass, (end) hung (killed after 3s of guest time), (plan) 2 of 9 tests"},
+		{"the program takes too long", at(script(t, "echo ok 1 a; exec sleep 1000"), runCOW), all, "a pass, (end) hung (killed after 3s of guest time)"},
+		{"what it leaves behind goes with it", at(script(t, "sleep 1000 & sleep 1000"), runCOW), test, "(end) hung (killed after 3s of guest time)"},
+		{"a process out of its reach holds the pipe", at(script(t, "setsid sh -c 'setsid sleep 60 & sleep 60' & echo ok 1 a; exec sleep 1000"), runCOW), all, "a pass, (end) hung (killed after 3s of guest time)"},
+		{"a line without an end", at(script(t, "echo ok 1 a; exec tr '\\0' x </dev/zero"), runCOW), long, "a pass, (end) the test's output: bufio.Scanner: token too long"},
 		{"its variants", at(script(t, `echo ok 1 "$1"; test "$1" = -V || echo not ok 2`), runTLS), long, "-V pass"},
 		{"nothing leaks", at(script(t, ""), runDefaultRead), long, "nothing is leaked pass"},
 		{"something leaks", at(script(t, "echo x"), runDefaultRead), long, "nothing is leaked fail"},
-		{"a single test hangs", at(script(t, "sleep 1000"), runDefaultRead), test, "nothing is leaked hung (killed after 100ms of guest time)"},
+		{"a single test hangs", at(script(t, "sleep 1000"), runDefaultRead), test, "nothing is leaked hung (killed after 3s of guest time)"},
 	} {
-		var results []string
-		tc.program.Run(tc.limits, func(r Result) { results = append(results, r.Test+" "+r.Value) })
-		if diff := cmp.Diff(tc.want, strings.Join(results, ", ")); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
-		}
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var results []string
+			tc.program.Run(tc.limits, func(r Result) { results = append(results, r.Test+" "+r.Value) })
+			if diff := cmp.Diff(tc.want, strings.Join(results, ", ")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
