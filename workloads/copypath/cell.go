@@ -208,6 +208,10 @@ func (c *Cell) Receives() bool { return c.receive != nil }
 // ReceiverFD is what a second process needs to receive in this one's place.
 func (c *Cell) ReceiverFD() int { return c.rx }
 
+// WarmBytes is how much the transfer before the measured ones moves: the source
+// once, so that every byte of it is compared.
+func (c *Cell) WarmBytes() int64 { return min(c.round, c.TransferBytes()) }
+
 // Warm moves n bytes, whole chunks, in lock-step, receives them by reading and
 // compares every one. It is not timed.
 func (c *Cell) Warm(n int64) error {

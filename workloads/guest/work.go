@@ -176,7 +176,7 @@ func (w *worker) cell(id cellID) []wire.Sample {
 	var samples []wire.Sample
 	c, err := copypath.Open(w.family, m, chunk, w.src)
 	if err == nil {
-		err = c.Warm(c.TransferBytes())
+		err = c.Warm(c.WarmBytes())
 	}
 	if err == nil {
 		err = rehearse(c, w.family.Sinks)
