@@ -148,6 +148,22 @@ func TestFirst(t *testing.T) {
 	}
 }
 
+// A run of one seed can't know how far a kernel's own boots lie apart.
+func TestOneSeedIsSaid(t *testing.T) {
+	for seeds, said := range map[int]bool{1: true, 2: false} {
+		u := troubled()
+		u.trouble, u.seeds = nil, u.seeds[:seeds]
+		_, r := load(t, u)
+		var buf bytes.Buffer
+		if err := First(&buf, r, "vmsplice-wrapper"); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(buf.String(), "With one seed"); got != said {
+			t.Errorf("%d seeds: said is %v:\n%s", seeds, got, buf.String())
+		}
+	}
+}
+
 // TestWidth holds the promise that a table of five kernels fits in 120 columns
 // and that more kernels make more tables, not wider ones.
 func TestWidth(t *testing.T) {

@@ -34,7 +34,7 @@ func (r *Result) noise(m store.Manifest) {
 	byCondition, byChunk, byFamily := map[string]*NoisePart{}, map[int64]*NoisePart{}, map[string]*NoisePart{}
 	for _, c := range r.Cells {
 		if c.Schedule == wire.ScheduleLockstep {
-			if wide := 100 * (c.Value.Max - c.Value.Min) / c.Value.Median; wide > r.Noise.BootSpread {
+			if wide := c.BootSpread(); wide > r.Noise.BootSpread {
 				r.Noise.BootSpread, r.Noise.BootSpreadAt = wide, c.Key
 			}
 		}

@@ -28,7 +28,7 @@ func (p *pendingNotes) add(n Note, cells []Key) {
 }
 
 // kindOrder is the order of the footnotes: what is wrong with the run first.
-var kindOrder = []Kind{Broken, Undeclared, Contradicts, Lost, FailedOnes, Disagree, Unfinished, LeftOut, NoControl, ControlMoved, Depends, Overlap, Taint, Idle}
+var kindOrder = []Kind{Broken, Undeclared, Contradicts, Lost, FailedOnes, Disagree, Unfinished, LeftOut, NoControl, ControlMoved, Depends, Overlap, Spreads, Taint, Idle}
 
 // notes collects the run's notes, numbers them and marks the cells.
 func (r *Result) notes(c *counter) {
@@ -39,6 +39,7 @@ func (r *Result) notes(c *counter) {
 	c.noteLeftOut(r)
 	c.noteControl(r)
 	c.noteMovedControls(r)
+	c.noteSpreads(r)
 	c.noteTaints(r)
 	c.noteIdle(r)
 	slices.SortStableFunc(c.pending, func(a, b pendingNote) int {
@@ -222,6 +223,30 @@ func (c *counter) noteMovedControls(r *Result) {
 	if len(cells) > 0 {
 		text := "moved, although no patch of this kernel touches its path: trust no change of this size elsewhere"
 		c.pending.add(Note{Kind: ControlMoved, Text: text, Details: list.lines()}, cells)
+	}
+}
+
+// resolution is what count mode promises of a lock-step cell of 64 KiB and up, in
+// percent.
+const resolution = 0.1
+
+// noteSpreads marks lock-step cells whose boots differ by more than the noise
+// line and the resolution. The control has no part in some causes: where skbs hold pages that were
+// allocated for them, it matters whether these follow one another in memory.
+func (c *counter) noteSpreads(r *Result) {
+	var list cases
+	var cells []Key
+	for _, cell := range r.Cells {
+		limit, known := r.Limit(cell.Key)
+		if cell.Schedule != wire.ScheduleLockstep || !known || cell.BootSpread() <= max(limit, resolution) {
+			continue
+		}
+		where := fmt.Sprintf("%s%s, %s, %s", cell.Workload, sinkSuffix(cell.Sink), cell.Condition, cell.Kernel)
+		list.add(where, fmt.Sprintf("%s by %.2f%%", cell.What(), cell.BootSpread()))
+		cells = append(cells, cell.Key)
+	}
+	if len(cells) > 0 {
+		c.pending.add(Note{Kind: Spreads, Text: fmt.Sprintf("its boots differ by more than the noise line and %.1f%%", resolution), Details: list.lines()}, cells)
 	}
 }
 

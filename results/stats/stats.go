@@ -73,6 +73,10 @@ type Cell struct {
 	Notes []int `json:"notes,omitempty"`
 }
 
+// BootSpread is how far the values of a lock-step cell's boots lie apart, in
+// percent of their median.
+func (c Cell) BootSpread() float64 { return 100 * (c.Value.Max - c.Value.Min) / c.Value.Median }
+
 // Row is a line of a report's tables.
 type Row struct {
 	Workload string `json:"workload"`
@@ -180,6 +184,7 @@ const (
 	ControlMoved Kind = "control moved"
 	Depends      Kind = "depends"
 	Overlap      Kind = "overlap"
+	Spreads      Kind = "spreads"
 )
 
 // Note is a footnote: data that travel with the result.

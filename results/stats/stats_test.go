@@ -429,11 +429,34 @@ func TestOverlap(t *testing.T) {
 	if n == nil {
 		t.Fatal("no note")
 	}
-	if diff := cmp.Diff([]int{n.Number}, r.Cell(lock("over", "plain", "read")).Notes); diff != "" {
+	for kernel, overlap := range map[string]bool{"over": true, "apart": false} {
+		if got := r.Cell(lock(kernel, "plain", "read")).Notes; slices.Contains(got, n.Number) != overlap {
+			t.Errorf("%s has the notes %v, overlap is %d", kernel, got, n.Number)
+		}
+	}
+}
+
+// TestSpreads: a value whose boots lie further apart than the control's from
+// base's resolves no more than that.
+func TestSpreads(t *testing.T) {
+	b := newBed("base", "steady", "moody", "shifted")
+	for kernel, v := range map[string][2]int64{"base": {1000, 1000}, "steady": {1500, 1505}, "moody": {1500, 1520}, "shifted": {1010, 1010}} {
+		b.add(lock(kernel, "plain", "read"), 1, v[0])
+		b.add(lock(kernel, "plain", "read"), 2, v[1])
+	}
+	r := b.count()
+	n := note(r, Spreads)
+	if n == nil {
+		t.Fatal("no note")
+	}
+	if diff := cmp.Diff([]int{n.Number}, r.Cell(lock("moody", "plain", "read")).Notes); diff != "" {
 		t.Error(diff)
 	}
-	if got := r.Cell(lock("apart", "plain", "read")).Notes; len(got) > 0 {
-		t.Errorf("ranges that are apart: %v", got)
+	if got := r.Cell(lock("steady", "plain", "read")).Notes; len(got) > 0 {
+		t.Errorf("within the noise line: %v", got)
+	}
+	if len(n.Details) != 1 || !strings.Contains(n.Details[0], "moody") || !strings.Contains(n.Details[0], "1.32%") {
+		t.Errorf("details %q", n.Details)
 	}
 }
 
