@@ -190,7 +190,7 @@ func (d *document) copySummary(r *stats.Result, kernels []string) {
 
 // legend explains the marks that a table of these cells uses.
 func (d *document) legend(r *stats.Result, kernels []string, keys []stats.Key) {
-	var within, control, missing bool
+	var within, unsure, control, missing bool
 	used := map[int]bool{}
 	for _, key := range keys {
 		for _, k := range kernels {
@@ -202,6 +202,7 @@ func (d *document) legend(r *stats.Result, kernels []string, keys []stats.Key) {
 			}
 			_, known := r.Limit(key)
 			within = within || c.Change != nil && known && !c.Called
+			unsure = unsure || c.Change != nil && !known
 			control = control || isControlRow(r, key)
 			for _, n := range c.Notes {
 				used[n] = true
@@ -211,6 +212,9 @@ func (d *document) legend(r *stats.Result, kernels []string, keys []stats.Key) {
 	var parts []string
 	if within {
 		parts = append(parts, "~ within the noise line")
+	}
+	if unsure {
+		parts = append(parts, "? no control was measured, so it may be noise")
 	}
 	if missing {
 		parts = append(parts, "- not measured")

@@ -61,7 +61,7 @@ func LinkLatest(dir string) error {
 // Close. It sets m.Version. ErrExists: dir holds a run already.
 func Create(dir string, m Manifest) (*Run, error) {
 	if err := os.MkdirAll(filepath.Join(dir, ConsoleName), 0o755); err != nil {
-		return nil, fmt.Errorf("create run: %w", err)
+		return nil, fmt.Errorf("create run: %w: name another folder (--out)", err)
 	}
 	r, err := lockRun(dir)
 	if err != nil {
