@@ -249,7 +249,7 @@ func (d *document) noise(r *stats.Result) {
 	if n.BootSpread > 0 {
 		text += fmt.Sprintf(" Over the boots of one cell, values spread by %.2f%% at most (%s, %s).", n.BootSpread, place(n.BootSpreadAt), n.BootSpreadAt.Kernel)
 	} else if r.Seeds == 1 {
-		text += " With one seed nothing tells how far a kernel's own boots lie apart: where skbs hold pages that were allocated for them (splice-copy), it was 1.5% over five seeds. More seeds show it."
+		text += " With one seed nothing tells how far a kernel's own boots lie apart: more seeds show it."
 	}
 	d.text(text)
 }

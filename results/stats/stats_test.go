@@ -415,13 +415,18 @@ func TestIdleAndTaints(t *testing.T) {
 	}
 }
 
-func TestOverlap(t *testing.T) {
-	b := newBed("base", "apart", "over", "shifted")
-	for kernel, v := range map[string][2]int64{"base": {1000, 1100}, "over": {1090, 1300}, "apart": {1200, 1300}, "shifted": {1000, 1101}} {
+// twoBoots is a run whose kernels have one cell, measured with two seeds.
+func twoBoots(values map[string][2]int64) *Result {
+	b := newBed(slices.Sorted(mapKeys(values))...)
+	for kernel, v := range values {
 		b.add(lock(kernel, "plain", "read"), 1, v[0])
 		b.add(lock(kernel, "plain", "read"), 2, v[1])
 	}
-	r := b.count()
+	return b.count()
+}
+
+func TestOverlap(t *testing.T) {
+	r := twoBoots(map[string][2]int64{"base": {1000, 1100}, "over": {1090, 1300}, "apart": {1200, 1300}, "shifted": {1000, 1101}})
 	if got := r.Noise; !near(got.BootSpread, 100*210/1195.) || got.BootSpreadAt != lock("over", "plain", "read") {
 		t.Errorf("spread over boots: %v %% at %v", got.BootSpread, got.BootSpreadAt)
 	}
@@ -439,12 +444,7 @@ func TestOverlap(t *testing.T) {
 // TestSpreads: a value whose boots lie further apart than the control's from
 // base's resolves no more than that.
 func TestSpreads(t *testing.T) {
-	b := newBed("base", "steady", "moody", "shifted")
-	for kernel, v := range map[string][2]int64{"base": {1000, 1000}, "steady": {1500, 1505}, "moody": {1500, 1520}, "shifted": {1010, 1010}} {
-		b.add(lock(kernel, "plain", "read"), 1, v[0])
-		b.add(lock(kernel, "plain", "read"), 2, v[1])
-	}
-	r := b.count()
+	r := twoBoots(map[string][2]int64{"base": {1000, 1000}, "steady": {1500, 1505}, "moody": {1500, 1520}, "shifted": {1010, 1010}})
 	n := note(r, Spreads)
 	if n == nil {
 		t.Fatal("no note")
